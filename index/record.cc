@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "index/record.h"
+
+#include "index/byte_codec.h"
+#include "index/schema.h"
+
+namespace ebbfs {
+
+template <>
+struct LastEnumerator<OwnerCertainty> {
+  static constexpr auto kValue = OwnerCertainty::unknown;
+};
+template <>
+struct LastEnumerator<RemovalReason> {
+  static constexpr auto kValue = RemovalReason::request;
+};
+template <>
+struct LastEnumerator<TrashRecord::Stage> {
+  static constexpr auto kValue = TrashRecord::Stage::stored;
+};
+template <>
+struct LastEnumerator<EventRecord::Kind> {
+  static constexpr auto kValue = EventRecord::Kind::would_remove;
+};
+
+// The order below is the order on disk: a change of it is a new kRecordVersion.
+
+template <typename Io, Same<ProcessId> T>
+void fields(Io& io, T& id) {
+  io(id.tgid, id.start_time);
+}
+
+template <typename Io, Same<ProcessSeen> T>
+void fields(Io& io, T& process) {
+  io(process.id, process.ns_pid, process.comm);
+}
+
+template <typename Io, Same<Owner> T>
+void fields(Io& io, T& owner) {
+  io(owner.uid, owner.gid, owner.process, owner.boot.bytes, owner.pid_ns, owner.cgroup, owner.job);
+}
+
+template <typename Io, Same<Usage> T>
+void fields(Io& io, T& usage) {
+  io(usage.bytes, usage.inodes);
+}
+
+template <typename Io, Same<UsageCell> T>
+void fields(Io& io, T& cell) {
+  io(cell.uid, cell.gid, cell.usage);
+}
+
+template <typename Io, Same<UnitRecord> T>
+void fields(Io& io, T& unit) {
+  io(unit.id, unit.path, unit.handle, unit.inode, unit.class_name, unit.owner, unit.created,
+     unit.last_used, unit.pinned, unit.dirty, unit.usage);
+}
+
+template <typename Io, Same<LockRecord> T>
+void fields(Io& io, T& lock) {
+  io(lock.id, lock.path, lock.parent, lock.parent_inode, lock.name, lock.object, lock.object_inode,
+     lock.is_directory, lock.unit, lock.class_name, lock.owner, lock.ancestors, lock.certainty,
+     lock.made);
+}
+
+template <typename Io, Same<TrashRecord> T>
+void fields(Io& io, T& trash) {
+  io(trash.id, trash.stage, trash.reason, trash.unit, trash.lock, trash.parent, trash.removed,
+     trash.purge_after, trash.git_admin_path);
+}
+
+template <typename Io, Same<EventRecord> T>
+void fields(Io& io, T& event) {
+  io(event.kind, event.sequence, event.time, event.path, event.class_name, event.rule, event.owner,
+     event.age, event.usage, event.detail);
+}
+
+std::string encode(const UnitRecord& record) { return encode_versioned(kRecordVersion, record); }
+std::string encode(const LockRecord& record) { return encode_versioned(kRecordVersion, record); }
+std::string encode(const TrashRecord& record) { return encode_versioned(kRecordVersion, record); }
+std::string encode(const EventRecord& record) { return encode_versioned(kRecordVersion, record); }
+
+Result<UnitRecord> decode_unit(std::string_view bytes) {
+  return decode_versioned<UnitRecord>(kRecordVersion, bytes);
+}
+Result<LockRecord> decode_lock(std::string_view bytes) {
+  return decode_versioned<LockRecord>(kRecordVersion, bytes);
+}
+Result<TrashRecord> decode_trash(std::string_view bytes) {
+  return decode_versioned<TrashRecord>(kRecordVersion, bytes);
+}
+Result<EventRecord> decode_event(std::string_view bytes) {
+  return decode_versioned<EventRecord>(kRecordVersion, bytes);
+}
+
+std::string_view to_string(EventRecord::Kind kind) {
+  switch (kind) {
+    case EventRecord::Kind::mounted:
+      return "mounted";
+    case EventRecord::Kind::unmounted:
+      return "unmounted";
+    case EventRecord::Kind::expired:
+      return "expired";
+    case EventRecord::Kind::evicted:
+      return "evicted";
+    case EventRecord::Kind::reclaimed:
+      return "reclaimed";
+    case EventRecord::Kind::requested:
+      return "requested";
+    case EventRecord::Kind::restored:
+      return "restored";
+    case EventRecord::Kind::purged:
+      return "purged";
+    case EventRecord::Kind::handed_over:
+      return "handed_over";
+    case EventRecord::Kind::pinned:
+      return "pinned";
+    case EventRecord::Kind::unpinned:
+      return "unpinned";
+    case EventRecord::Kind::policy_loaded:
+      return "policy_loaded";
+    case EventRecord::Kind::policy_rejected:
+      return "policy_rejected";
+    case EventRecord::Kind::adopted:
+      return "adopted";
+    case EventRecord::Kind::warning:
+      return "warning";
+    case EventRecord::Kind::would_remove:
+      return "would_remove";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(RemovalReason reason) {
+  switch (reason) {
+    case RemovalReason::expire:
+      return "expire";
+    case RemovalReason::evict:
+      return "evict";
+    case RemovalReason::reclaim:
+      return "reclaim";
+    case RemovalReason::request:
+      return "request";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(OwnerCertainty certainty) {
+  switch (certainty) {
+    case OwnerCertainty::certain:
+      return "certain";
+    case OwnerCertainty::uncertain:
+      return "uncertain";
+    case OwnerCertainty::unknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "index/rocks_store.h"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <vector>
+
+#include "index/schema.h"
+
+namespace ebbfs {
+namespace {
+
+constexpr std::size_t kMiB = 1 << 20;
+constexpr std::size_t kBlockCacheBytes = 8 * kMiB;
+constexpr std::size_t kFamilyBufferBytes = 4 * kMiB;
+constexpr std::size_t kAllBuffersBytes = 16 * kMiB;
+constexpr std::size_t kLogBytes = 32 * kMiB;  // of write-ahead log, before old tables are flushed
+constexpr int kOpenFiles = 128;
+constexpr std::size_t kLogLineBytes = 512;
+
+// Of 1,024 neighbouring entries, so many tombstones make a file be compacted. Rows here live
+// shortly, and a scan has to step over each that is left.
+constexpr std::size_t kTombstoneWindow = 1024;
+constexpr std::size_t kTombstonesMax = 512;
+
+// The one place where RocksDB's failures become ours.
+Errno to_errno(const rocksdb::Status& status) {
+  if (status.IsCorruption()) return Errno{EBADMSG};
+  if (status.IsNoSpace()) return Errno{ENOSPC};
+  if (status.IsMemoryLimit()) return Errno{ENOMEM};
+  if (status.IsPathNotFound()) return Errno{ENOENT};
+  if (status.IsNotSupported()) return Errno{ENOTSUP};
+  if (status.IsInvalidArgument()) return Errno{EINVAL};
+  // An IOError keeps the errno of the system call in its text only.
+  return Errno{EIO};
+}
+
+// Hands errors of the database to our log; the rest, and its log files, we do without.
+class LogSink final : public rocksdb::Logger {
+ public:
+  LogSink() : Logger(rocksdb::InfoLogLevel::ERROR_LEVEL) {}
+
+  void Logv(const char*, va_list) override {}
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list values) override {
+    if (level < GetInfoLogLevel() || level == rocksdb::InfoLogLevel::HEADER_LEVEL) return;
+    std::array<char, kLogLineBytes> line{};
+    if (std::vsnprintf(line.data(), line.size(), format, values) < 0) return;
+    std::string_view text = line.data();
+    if (text.ends_with('\n')) text.remove_suffix(1);
+    spdlog::error("index rocksdb=\"{}\"", text);
+  }
+};
+
+rocksdb::DBOptions database_options() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.info_log = std::make_shared<LogSink>();
+  options.max_open_files = kOpenFiles;
+  options.max_file_opening_threads = 1;
+  options.max_background_jobs = 2;
+  options.db_write_buffer_size = kAllBuffersBytes;
+  options.max_total_wal_size = kLogBytes;
+  options.max_manifest_file_size = 4 * kMiB;
+  // Preallocated space is charged by the backing filesystem, and volumes may be small.
+  options.allow_fallocate = false;
+  // Batches are small; the leader of a group inserts them faster than the group in parallel would,
+  // and near where the last one went (see memtable_insert_with_hint_prefix_extractor).
+  options.allow_concurrent_memtable_write = false;
+  // No statistics thread.
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options() {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  table.cache_index_and_filter_blocks = true;  // else they are beside the cache, unbounded
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = kFamilyBufferBytes;
+  options.max_write_buffer_number = 4;
+  options.target_file_size_base = 4 * kMiB;
+  options.compression = rocksdb::kNoCompression;
+  // One hint for all keys of a table: new ones mostly come at the end (ids and times rise).
+  options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(0));
+  options.table_properties_collector_factories.push_back(
+      rocksdb::NewCompactOnDeletionCollectorFactory(kTombstoneWindow, kTombstonesMax));
+  return options;
+}
+
+// EPROTO where a newer program left tables that we do not know: the database would refuse to open.
+Status check_families(const rocksdb::DBOptions& options, const std::string& directory) {
+  std::vector<std::string> present;
+  // Fails where there is no database yet, and where it is corrupt; opening tells these apart.
+  if (!rocksdb::DB::ListColumnFamilies(options, directory, &present).ok()) return {};
+  for (const std::string& name : present) {
+    if (std::ranges::find(kTableNames, name) == kTableNames.end()) {
+      spdlog::error("index op=open directory={} error=\"unknown table {}\"", directory, name);
+      return fail(EPROTO);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+// An flock on the directory. The database's own lock is by process and by spelling of the path.
+class RocksStore::DirectoryLock {
+ public:
+  static Result<std::unique_ptr<DirectoryLock>> acquire(const std::string& directory) {
+    if (::mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) return fail_errno();
+    const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return fail_errno();
+    auto lock = std::make_unique<DirectoryLock>(fd);
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      return errno == EWOULDBLOCK ? fail(EBUSY) : fail_errno();
+    }
+    return lock;
+  }
+
+  explicit DirectoryLock(int fd) : fd_(fd) {}
+  ~DirectoryLock() { ::close(fd_); }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  const int fd_;
+};
+
+RocksStore::RocksStore(std::unique_ptr<DirectoryLock> lock) : lock_(std::move(lock)) {}
+
+RocksStore::~RocksStore() = default;
+
+Result<std::unique_ptr<RocksStore>> RocksStore::open(const std::string& directory) {
+  auto lock = DirectoryLock::acquire(directory);
+  if (!lock) return std::unexpected(lock.error());
+  std::unique_ptr<RocksStore> store(new RocksStore(*std::move(lock)));
+  if (const Status opened = store->open_database(directory); !opened) {
+    return std::unexpected(opened.error());
+  }
+  return store;
+}
+
+Status RocksStore::open_database(const std::string& directory) {
+  const rocksdb::DBOptions options = database_options();
+  if (const Status known = check_families(options, directory); !known) return known;
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  const rocksdb::ColumnFamilyOptions shared = family_options();
+  for (const std::string_view name : kTableNames) {
+    descriptors.emplace_back(std::string(name), shared);
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* database = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(options, directory, descriptors, &handles, &database);
+  if (!status.ok()) {
+    spdlog::error("index op=open directory={} error=\"{}\"", directory, status.ToString());
+    // The directory is there, so what is missing is a file of the database.
+    return std::unexpected(status.IsPathNotFound() ? Errno{EBADMSG} : to_errno(status));
+  }
+  db_.reset(database);
+  for (std::size_t i = 0; i < kTables; ++i) families_[i].reset(handles[i]);
+  return {};
+}
+
+rocksdb::ColumnFamilyHandle* RocksStore::family(Table table) const {
+  return families_[static_cast<std::size_t>(table)].get();
+}
+
+Result<std::optional<std::string>> RocksStore::get(Table table, std::string_view key) {
+  std::string value;
+  const rocksdb::Status status = db_->Get({}, family(table), key, &value);
+  if (status.ok()) return value;
+  if (status.IsNotFound()) return std::nullopt;
+  spdlog::error("index op=get error=\"{}\"", status.ToString());
+  return std::unexpected(to_errno(status));
+}
+
+Status RocksStore::scan(Table table, std::string_view from, const Visitor& visit) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;  // a load of everything should not push out what is in use
+  const std::unique_ptr<rocksdb::Iterator> row(db_->NewIterator(options, family(table)));
+  for (row->Seek(from); row->Valid(); row->Next()) {
+    if (!visit(row->key().ToStringView(), row->value().ToStringView())) return {};
+  }
+  if (row->status().ok()) return {};
+  spdlog::error("index op=scan error=\"{}\"", row->status().ToString());
+  return std::unexpected(to_errno(row->status()));
+}
+
+Status RocksStore::commit(const Batch& batch, Durability durability) {
+  rocksdb::WriteBatch rows;
+  for (const Batch::Op& op : batch.ops()) {
+    const rocksdb::Status added = op.value ? rows.Put(family(op.table), op.key, *op.value)
+                                           : rows.Delete(family(op.table), op.key);
+    if (!added.ok()) return std::unexpected(to_errno(added));
+  }
+  rocksdb::WriteOptions options;
+  options.sync = durability == Durability::power_loss;
+  const rocksdb::Status status = db_->Write(options, &rows);
+  note_outcome(status);
+  return status.ok() ? Status{} : std::unexpected(to_errno(status));
+}
+
+// One line when writing stops working and one when it works again, not one for each request.
+void RocksStore::note_outcome(const rocksdb::Status& status) {
+  if (failing_.load(std::memory_order_relaxed) != status.ok()) return;
+  if (failing_.exchange(!status.ok()) != status.ok()) return;
+  if (status.ok()) {
+    spdlog::warn("index op=commit result=recovered");
+  } else {
+    spdlog::error("index op=commit error=\"{}\"", status.ToString());
+  }
+}
+
+}  // namespace ebbfs

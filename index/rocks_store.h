@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The store over RocksDB: a column family for each table, every commit in the write-ahead log.
+// Bounded: write buffers (flushed from 16 MiB on, so below 32 MiB), 8 MiB of block cache, 32 MiB of
+// log on disk, 128 open files, two background threads; no log files of its own (errors go to the
+// logger).
+// Invariant: nobody else has the directory open as a store. Threading: as Store says.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "index/store.h"
+
+namespace rocksdb {
+class ColumnFamilyHandle;
+class DB;
+class Status;
+}  // namespace rocksdb
+
+namespace ebbfs {
+
+class RocksStore final : public Store {
+ public:
+  // Opens or creates the store in `directory`, an absolute path whose parent exists. Every file is
+  // reached by a path that begins with it, never by a resolved one: "/proc/self/fd/N/index" stays
+  // right when a mount hides the directory later, as long as N is open. Errors: EBUSY when it is
+  // open elsewhere, in this process or another; EPROTO when it holds tables that this program does
+  // not know; EBADMSG when it is corrupt; ENOENT, ENOTDIR, EACCES and the like for the directory;
+  // those of Store.
+  [[nodiscard]] static Result<std::unique_ptr<RocksStore>> open(const std::string& directory);
+
+  ~RocksStore() override;
+
+  [[nodiscard]] Result<std::optional<std::string>> get(Table table, std::string_view key) override;
+  [[nodiscard]] Status scan(Table table, std::string_view from, const Visitor& visit) override;
+
+  // A failed write stops the database: further commits fail at once with the same error. After
+  // ENOSPC it looks every 5 s whether there is space again and goes on by itself; after other
+  // errors it has to be opened anew.
+  [[nodiscard]] Status commit(const Batch& batch, Durability durability) override;
+
+ private:
+  class DirectoryLock;
+
+  explicit RocksStore(std::unique_ptr<DirectoryLock> lock);
+
+  Status open_database(const std::string& directory);
+  void note_outcome(const rocksdb::Status& status);
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* family(Table table) const;
+
+  const std::unique_ptr<DirectoryLock> lock_;  // given up last
+  std::unique_ptr<rocksdb::DB> db_;            // const after open()
+  // Owned by us, destroyed before db_. Const after open().
+  std::array<std::unique_ptr<rocksdb::ColumnFamilyHandle>, kTables> families_;
+  std::atomic<bool> failing_{false};  // the last commit failed; only decides what is logged
+};
+
+}  // namespace ebbfs

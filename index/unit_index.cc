@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "index/unit_index.h"
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "index/schema.h"
+
+namespace ebbfs {
+namespace {
+
+OwnerTag tag_of(const Owner& owner) {
+  if (!owner.process.id.known()) return {.uid = owner.uid};
+  return {owner.uid, owner.process.id, owner.boot};
+}
+
+// All records of one table, decoded; `decode` and the record's `id` agree with the key, or EBADMSG.
+template <typename Record>
+Result<std::vector<Record>> load_table(Store& store, Table table,
+                                       Result<Record> (*decode)(std::string_view)) {
+  std::vector<Record> records;
+  Status decoded;
+  const Status scanned = store.scan(table, {}, [&](std::string_view key, std::string_view value) {
+    auto record = decode(value);
+    if (!record || number_key(raw(record->id)) != key) {
+      decoded = fail(EBADMSG);
+      return false;
+    }
+    records.push_back(*std::move(record));
+    return true;
+  });
+  if (!scanned) return std::unexpected(scanned.error());
+  if (!decoded) return std::unexpected(decoded.error());
+  return records;
+}
+
+Thing thing_of(UnitId id) { return {Deadline::Kind::unit, raw(id)}; }
+Thing thing_of(LockId id) { return {Deadline::Kind::lock, raw(id)}; }
+Thing thing_of(TrashId id) { return {Deadline::Kind::trash, raw(id)}; }
+
+}  // namespace
+
+void UnitIndex::stage(const Placement& to, Batch& batch) const {
+  if (const WallTime due = deadlines_.find(to.thing); due != to.due) {
+    if (due != kNever) batch.erase(Table::deadlines, deadline_key(to.thing, due));
+    if (to.due != kNever) batch.put(Table::deadlines, deadline_key(to.thing, to.due), {});
+  }
+  if (const auto owner = owners_.find(to.thing); owner != to.owner) {
+    if (owner) batch.erase(Table::owners, owner_key(to.thing, *owner));
+    if (to.owner) batch.put(Table::owners, owner_key(to.thing, *to.owner), {});
+  }
+}
+
+void UnitIndex::settle(const Placement& to) {
+  deadlines_.set(to.thing, to.due);
+  owners_.set(to.thing, to.owner);
+}
+
+Status UnitIndex::commit(const Placement& to, Batch batch) {
+  stage(to, batch);
+  const Status done = store_.commit(batch, Durability::process_crash);
+  if (done) settle(to);
+  return done;
+}
+
+Status UnitIndex::put_unit(const UnitRecord& unit, WallTime due) {
+  if (const Status covered = unit_ids_.cover(raw(unit.id)); !covered) return covered;
+  Batch batch;
+  batch.put(Table::units, number_key(raw(unit.id)), encode(unit));
+  return commit({thing_of(unit.id), tag_of(unit.owner), due}, std::move(batch));
+}
+
+Status UnitIndex::erase_unit(UnitId id) {
+  Batch batch;
+  batch.erase(Table::units, number_key(raw(id)));
+  return commit({.thing = thing_of(id)}, std::move(batch));
+}
+
+Result<std::vector<UnitRecord>> UnitIndex::load_units() {
+  return load_table(store_, Table::units, decode_unit);
+}
+
+Status UnitIndex::put_lock(const LockRecord& lock, WallTime due) {
+  if (const Status covered = lock_ids_.cover(raw(lock.id)); !covered) return covered;
+  Batch batch;
+  batch.put(Table::locks, number_key(raw(lock.id)), encode(lock));
+  return commit({thing_of(lock.id), tag_of(lock.owner), due}, std::move(batch));
+}
+
+Status UnitIndex::erase_lock(LockId id) {
+  Batch batch;
+  batch.erase(Table::locks, number_key(raw(id)));
+  return commit({.thing = thing_of(id)}, std::move(batch));
+}
+
+Result<std::vector<LockRecord>> UnitIndex::load_locks() {
+  return load_table(store_, Table::locks, decode_lock);
+}
+
+Status UnitIndex::intend_trash(const TrashRecord& trash, const EventRecord& event) {
+  if (const Status covered = trash_ids_.cover(raw(trash.id)); !covered) return covered;
+  Batch batch;
+  batch.put(Table::trash, number_key(raw(trash.id)), encode(trash));
+  const auto sequence = journal_.append(event, std::move(batch));
+  if (!sequence) return std::unexpected(sequence.error());
+  return {};
+}
+
+Status UnitIndex::store_trash(const TrashRecord& trash) {
+  const bool is_lock = raw(trash.lock) != 0;
+  const Placement gone = {.thing = is_lock ? thing_of(trash.lock) : thing_of(trash.unit.id)};
+  const Placement kept = {.thing = thing_of(trash.id), .due = trash.purge_after};
+  Batch batch;
+  batch.put(Table::trash, number_key(raw(trash.id)), encode(trash));
+  batch.erase(is_lock ? Table::locks : Table::units, number_key(gone.thing.id));
+  stage(gone, batch);
+  stage(kept, batch);
+  const Status done = store_.commit(batch, Durability::process_crash);
+  if (!done) return done;
+  settle(gone);
+  settle(kept);
+  return {};
+}
+
+Status UnitIndex::abandon_trash(TrashId id) { return erase_trash(id); }
+
+Status UnitIndex::erase_trash(TrashId id) {
+  Batch batch;
+  batch.erase(Table::trash, number_key(raw(id)));
+  return commit({.thing = thing_of(id)}, std::move(batch));
+}
+
+Result<std::vector<TrashRecord>> UnitIndex::load_trash() {
+  return load_table(store_, Table::trash, decode_trash);
+}
+
+Result<std::vector<Thing>> UnitIndex::owned_by(const ProcessId& process, const BootId& boot) {
+  return owned_under(owner_process_prefix(process, boot), std::nullopt);
+}
+
+Result<std::vector<Thing>> UnitIndex::owned_by(uid_t uid) { return owned_under({}, uid); }
+
+Result<std::vector<Thing>> UnitIndex::owned_under(std::string_view prefix,
+                                                  std::optional<uid_t> uid) {
+  std::vector<Thing> things;
+  Status parsed;
+  const Status scanned = store_.scan(Table::owners, prefix, [&](std::string_view key, auto) {
+    if (!key.starts_with(prefix)) return false;
+    const auto row = parse_owner_key(key);
+    if (!row) {
+      parsed = fail(EBADMSG);
+      return false;
+    }
+    if (!uid || row->owner.uid == *uid) things.push_back(row->thing);
+    return true;
+  });
+  if (!scanned) return std::unexpected(scanned.error());
+  if (!parsed) return std::unexpected(parsed.error());
+  return things;
+}
+
+Result<std::vector<Deadline>> UnitIndex::due(WallTime now, std::size_t max) {
+  return deadlines_.due(now, max);
+}
+
+Result<WallTime> UnitIndex::next_due() { return deadlines_.first(); }
+
+Status UnitIndex::reschedule(Deadline::Kind kind, std::uint64_t id, WallTime due) {
+  const Placement to = {{kind, id}, owners_.find({kind, id}), due};
+  if (deadlines_.find(to.thing) == due) return {};
+  return commit(to, {});
+}
+
+Result<std::uint64_t> UnitIndex::append_event(EventRecord event) {
+  return journal_.append(std::move(event), {});
+}
+
+Result<std::vector<EventRecord>> UnitIndex::events_after(std::uint64_t after, std::size_t max) {
+  return journal_.after(after, max);
+}
+
+Result<std::vector<EventRecord>> UnitIndex::newest_events(std::size_t max) {
+  return journal_.newest(max);
+}
+
+}  // namespace ebbfs

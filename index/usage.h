@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who holds how much, exactly, and the refusal of what would pass a limit. An Account counts one
+// scope (volume, class, unit, user, group, job); a Cell is one (unit, uid, gid) and knows the
+// accounts that bound it. Reserve, then act, then settle: `reserve` charges first and refuses as a
+// whole, `settle` gives back what was not used. Counters are atomics; no lock is taken after a cell
+// is found.
+//
+// Invariant: an account's usage is the sum over the cells that name it, plus reservations in
+// flight, and never passes its hard limit, not even for an instant: growth is charged first, scope
+// by scope, each by compare-and-swap against its limit; what shrinks is given back only when
+// nothing can be refused any more, so taking back a refused growth never has to grow anything.
+// A reservation that is refused by a later scope holds room in the earlier ones for a moment, in
+// which another may be refused that would have fitted.
+//
+// Threading: any thread, except that a unit has to be still (no other call that charges its cells)
+// during detach, attach and forget, and the caller's lock for that orders them with later charges.
+// Lock order: UnitAccounts::mu_, then UsageLedger::mu_.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "index/mutex.h"
+#include "index/record.h"
+#include "index/result.h"
+#include "index/types.h"
+
+namespace ebbfs {
+
+inline constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
+
+// One scope's counters, on a cache line of their own: threads that charge different scopes do not
+// slow each other. Lives as long as the ledger (unit accounts: as their UnitAccounts). Memory order
+// is relaxed throughout: each counter is right by itself, and orders nothing else.
+class alignas(64) Account {
+ public:
+  [[nodiscard]] Usage usage() const {
+    return {{bytes_.load(std::memory_order_relaxed)}, inodes_.load(std::memory_order_relaxed)};
+  }
+  // Hard limits, >= 0 or kUnlimited. Lowering one below the usage refuses growth, removes nothing.
+  void set_hard(std::int64_t bytes, std::int64_t inodes);
+  // Adds `delta`, growing parts only where the limit allows; false and unchanged otherwise.
+  [[nodiscard]] bool try_add(const Usage& delta);
+  // Adds without asking: for giving back, loading, and moves already decided.
+  void add(const Usage& delta);
+
+ private:
+  std::atomic<std::int64_t> bytes_{0};
+  std::atomic<std::int64_t> inodes_{0};
+  std::atomic<std::int64_t> hard_bytes_{kUnlimited};
+  std::atomic<std::int64_t> hard_inodes_{kUnlimited};
+};
+
+class UnitAccounts;
+
+// One (unit, uid, gid). Address is stable for the life of its UnitAccounts.
+class Cell {
+ public:
+  Cell(uid_t owner, gid_t owner_group) : uid(owner), gid(owner_group) {}
+
+  const uid_t uid;
+  const gid_t gid;
+
+  [[nodiscard]] Usage usage() const { return own_.usage(); }
+
+ private:
+  friend class UsageLedger;
+  friend class UnitAccounts;
+
+  // Place of each scope in scopes_. Volume first: where it and a quota are both full, it is ENOSPC.
+  enum Scope : std::size_t { volume, unit, class_of_unit, user, group, job };
+  static constexpr std::size_t kScopes = job + 1;
+  // Those that a unit in the trash is not in.
+  static constexpr std::array kPolicyScopes = {class_of_unit, user, group, job};
+
+  void leave_policy_scopes();
+
+  Account own_;
+  // Null where there is none. Written when the cell is made and while its unit is still.
+  std::array<Account*, kScopes> scopes_{};
+};
+
+// The accounts of one unit: its own total and its cells. Made by UsageLedger::open_unit. Held by
+// shared_ptr from the unit and from every inode in it, so cells outlive the unit's removal. Must
+// not be charged after the ledger is gone.
+class UnitAccounts {
+ public:
+  [[nodiscard]] const Account& total() const { return total_; }
+  [[nodiscard]] Account& total() { return total_; }
+  // Those that hold something, by uid, then gid.
+  [[nodiscard]] std::vector<UsageCell> cells() const EXCLUDES(mu_);
+  [[nodiscard]] UnitId unit() const { return unit_; }
+
+ private:
+  friend class UsageLedger;
+  UnitAccounts(UnitId unit, Account* class_account, Account* job_account)
+      : unit_(unit), class_account_(class_account), job_account_(job_account) {}
+
+  const UnitId unit_;
+  Account* const class_account_;  // null for the root unit
+  Account* const job_account_;    // null when there is no job
+  Account total_;
+  mutable Mutex mu_;
+  bool detached_ GUARDED_BY(mu_) = false;
+  std::map<std::pair<uid_t, gid_t>, Cell> cells_ GUARDED_BY(mu_);
+};
+
+class UsageLedger {
+ public:
+  UsageLedger() = default;
+  UsageLedger(const UsageLedger&) = delete;
+  UsageLedger& operator=(const UsageLedger&) = delete;
+
+  // Accounts of a unit of class `class_name` (empty: root unit) and `job` (empty: none).
+  [[nodiscard]] std::shared_ptr<UnitAccounts> open_unit(UnitId unit, std::string_view class_name,
+                                                        std::string_view job) EXCLUDES(mu_);
+
+  // The cell of (uid, gid) in `unit`, made on first use. A short lock per call; callers keep the
+  // pointer (valid while they hold the UnitAccounts).
+  [[nodiscard]] Cell& cell(UnitAccounts& unit, uid_t uid, gid_t gid) EXCLUDES(mu_, unit.mu_);
+
+  // Charges `delta` to the cell and to every scope it is in, as a whole or not at all. Shrinking
+  // parts always succeed. Errors: ENOSPC when `volume` is the one that is full, else EDQUOT.
+  [[nodiscard]] Status reserve(Cell& cell, const Usage& delta);
+  // Adds `delta` (of either sign) without asking: settling, giving back, loading counts.
+  void settle(Cell& cell, const Usage& delta);
+  // Moves `usage` from one cell to another: EDQUOT, and nothing moved, where a scope that `from` is
+  // not in would pass its limit. Scopes that both are in do not change. Either part of `usage` may
+  // be negative; it is `from` that grows by that one then, within the limits of its scopes.
+  [[nodiscard]] Status move(Cell& from, Cell& to, const Usage& usage);
+
+  // Of these, REQUIRES: the unit is still. Detaches a whole unit from class, user, group and job;
+  // the volume keeps the charge (trash), as does the unit's own total. Later changes through its
+  // cells, old or new, reach these two only. `attach` is the opposite (restore): EDQUOT, and
+  // nothing changed, where it does not fit.
+  void detach(UnitAccounts& unit) EXCLUDES(unit.mu_);
+  [[nodiscard]] Status attach(UnitAccounts& unit) EXCLUDES(mu_, unit.mu_);
+  // Takes the whole unit's charge from every scope (trash purged, or contents gone): all counters
+  // of its cells become zero. What they held must not be given back again afterwards.
+  void forget(UnitAccounts& unit) EXCLUDES(unit.mu_);
+
+  [[nodiscard]] Account& volume() { return volume_; }
+  // The account of a scope by the name that scopes() gives it, made on first use: to limit it.
+  [[nodiscard]] Account& scope(std::string_view name) EXCLUDES(mu_);
+  // Usage by name of scope, for showing: "class:worktree", "user:1000", "group:1000", "job:ci-1".
+  // Only scopes that were ever used, sorted by name.
+  struct Scope {
+    std::string name;
+    Usage usage;
+  };
+  [[nodiscard]] std::vector<Scope> scopes() const EXCLUDES(mu_);
+  // Zero for a class that no unit has been in.
+  [[nodiscard]] Usage class_usage(std::string_view class_name) const EXCLUDES(mu_);
+
+ private:
+  void fill_scopes(const UnitAccounts& unit, Cell& cell) EXCLUDES(mu_);
+
+  Account volume_;
+  mutable Mutex mu_;
+  std::map<std::string, Account, std::less<>> accounts_ GUARDED_BY(mu_);
+};
+
+}  // namespace ebbfs
