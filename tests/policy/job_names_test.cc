@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/job_names.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace ebbfs {
+namespace {
+
+TEST(JobNames, GivesANameOneNumber) {
+  JobNames names;
+  const std::uint32_t first = names.number("ci-1");
+  const std::uint32_t second = names.number("ci-2");
+  EXPECT_NE(first, JobNames::kNone);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(names.number("ci-1"), first);
+  EXPECT_EQ(names.name(first), "ci-1");
+  EXPECT_EQ(names.name(second), "ci-2");
+}
+
+TEST(JobNames, HasNoNameForNumbersNotGiven) {
+  const JobNames names;
+  EXPECT_EQ(names.name(JobNames::kNone), "");
+  EXPECT_EQ(names.name(5), "");
+  EXPECT_EQ(names.name(JobNames::kMax), "");
+  EXPECT_EQ(names.name(JobNames::kMax + 1), "");
+}
+
+TEST(JobNames, StopsAtItsLimitAndStillKnowsTheOld) {
+  constexpr std::uint32_t kLimit = 5000;
+  JobNames names(kLimit);
+  for (std::uint32_t i = 1; i <= kLimit; ++i) ASSERT_EQ(names.number(std::to_string(i)), i);
+  EXPECT_EQ(names.number("one more"), JobNames::kNone);
+  EXPECT_EQ(names.number("4711"), 4711U);
+  EXPECT_EQ(names.name(kLimit), std::to_string(kLimit));
+}
+
+TEST(JobNames, GivesEveryThreadTheSameNumbers) {
+  constexpr std::size_t kThreads = 4;
+  constexpr std::size_t kNames = 5000;
+  JobNames names;
+  std::vector<std::vector<std::uint32_t>> seen(kThreads, std::vector<std::uint32_t>(kNames));
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (std::size_t i = 0; i < kNames; ++i) {
+          const std::size_t job = t % 2 == 0 ? i : kNames - 1 - i;
+          seen[t][job] = names.number("job-" + std::to_string(job));
+        }
+      });
+    }
+  }
+  for (std::size_t t = 1; t < kThreads; ++t) EXPECT_EQ(seen[t], seen[0]) << t;
+  for (std::size_t i = 0; i < kNames; ++i) {
+    ASSERT_EQ(names.name(seen[0][i]), "job-" + std::to_string(i));
+  }
+}
+
+}  // namespace
+}  // namespace ebbfs
