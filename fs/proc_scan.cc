@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/proc_scan.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ebbfs {
+namespace {
+
+struct CloseDir {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+using Dir = std::unique_ptr<DIR, CloseDir>;
+
+Result<Dir> open_dir(int at, const char* path) {
+  UniqueFd fd(::openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return fail_errno();
+  Dir dir(::fdopendir(fd.get()));
+  if (!dir) return fail_errno();
+  [[maybe_unused]] const int owned_by_dir = fd.release();
+  return dir;
+}
+
+// The next name that is a number; nothing at the end.
+Result<std::optional<pid_t>> next_number(DIR* dir) {
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(dir);
+    if (entry == nullptr) {
+      if (errno != 0) return fail_errno();
+      return std::nullopt;
+    }
+    const std::string_view name = static_cast<const char*>(entry->d_name);
+    pid_t value = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
+    if (error == std::errc{} && end == name.data() + name.size()) return value;
+  }
+}
+
+bool vanished(int error) { return error == ENOENT || error == ESRCH; }
+
+class Scan {
+ public:
+  Scan(const ProcFiles& proc, dev_t device) : proc_(proc), device_(device) {}
+
+  Result<std::unordered_set<std::uint64_t>> run() {
+    const auto root = open_dir(proc_.fd(), ".");
+    if (!root) return std::unexpected(root.error());
+    for (;;) {
+      const auto pid = next_number(root->get());
+      if (!pid) return std::unexpected(pid.error());
+      if (!*pid) return std::move(found_);
+      if (const auto done = excuse(**pid, add_process(**pid)); !done) {
+        spdlog::debug("what=use_unknown pid={} errno={}", **pid, code(done.error()));
+        return std::unexpected(done.error());
+      }
+    }
+  }
+
+ private:
+  // A process that has ended need not be readable, nor need a hidden init.
+  Status excuse(pid_t pid, Status status) const {
+    if (status || vanished(code(status.error()))) return {};
+    if (pid == 1 && may_look_ && code(status.error()) == EACCES) return {};
+    const auto stat = proc_.stat(pid);
+    const bool gone = stat ? stat->state == 'Z' || stat->state == 'X'
+                           : vanished(code(stat.error()));
+    // A leader that has ended says nothing of its threads.
+    if (gone && threads(pid) <= 1) return {};
+    return status;
+  }
+
+  [[nodiscard]] std::size_t threads(pid_t pid) const {
+    struct stat tasks{};
+    if (::fstatat(proc_.fd(), fmt::format("{}/task", pid).c_str(), &tasks, 0) != 0) return 0;
+    return tasks.st_nlink > 2 ? tasks.st_nlink - 2 : 0;
+  }
+
+  Status add_process(pid_t pid) {
+    if (auto added = add_links(fmt::format("{}", pid)); !added) return added;
+    auto files = add_files(fmt::format("{}/fd", pid));
+    if (!files && !vanished(code(files.error()))) return files;
+    if (threads(pid) <= 1) return {};
+    return add_threads(pid);
+  }
+
+  // Directories and files of threads that do not share them with their leader: all threads, when
+  // the leader alone has ended.
+  Status add_threads(pid_t pid) {
+    const auto tasks = open_dir(proc_.fd(), fmt::format("{}/task", pid).c_str());
+    if (!tasks) return std::unexpected(tasks.error());
+    for (;;) {
+      const auto tid = next_number(tasks->get());
+      if (!tid) return std::unexpected(tid.error());
+      if (!*tid) return {};
+      if (**tid == pid) continue;
+      const auto path = fmt::format("{}/task/{}", pid, **tid);
+      if (!shared(pid, **tid, KCMP_FS)) {
+        if (auto added = add_links(path); !added && !vanished(code(added.error()))) return added;
+      }
+      if (!shared(pid, **tid, KCMP_FILES)) {
+        auto added = add_files(path + "/fd");
+        if (!added && !vanished(code(added.error()))) return added;
+      }
+    }
+  }
+
+  static bool shared(pid_t one, pid_t other, int what) {
+    return ::syscall(SYS_kcmp, one, other, what, 0, 0) == 0;
+  }
+
+  Status add_links(std::string process) {
+    const auto size = process.size();
+    for (const char* link : {"/cwd", "/root", "/exe"}) {
+      process.resize(size);
+      process += link;
+      // A kernel thread has no exe, a leader that ended before its threads has none of the three.
+      if (auto added = add(proc_.fd(), process.c_str(), true); !added) return added;
+    }
+    return {};
+  }
+
+  Status add_files(const std::string& path) {
+    const auto dir = open_dir(proc_.fd(), path.c_str());
+    if (!dir) return std::unexpected(dir.error());
+    for (;;) {
+      const auto fd = next_number(dir->get());
+      if (!fd) return std::unexpected(fd.error());
+      if (!*fd) return {};
+      const fmt::format_int name(**fd);
+      if (auto added = add(::dirfd(dir->get()), name.c_str(), false); !added) return added;
+    }
+  }
+
+  // The object that the link at `path` leads to, if on our filesystem and, but for `any_type`, a
+  // directory.
+  Status add(int at, const char* path, bool any_type) {
+    struct statx info{};
+    constexpr int kFlags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+    if (::statx(at, path, kFlags, STATX_TYPE | STATX_INO, &info) != 0) {
+      const int error = errno;
+      if (vanished(error)) return {};
+      // A FUSE mount of another user tells root nothing but, when asked for nothing, its device.
+      if (error != EACCES || ::statx(at, path, kFlags, 0, &info) != 0 || is_ours(info)) {
+        return fail(error);
+      }
+      return {};
+    }
+    if (is_ours(info) && (any_type || S_ISDIR(info.stx_mode))) found_.insert(info.stx_ino);
+    return {};
+  }
+
+  [[nodiscard]] bool is_ours(const struct statx& info) const {
+    return makedev(info.stx_dev_major, info.stx_dev_minor) == device_;
+  }
+
+  const ProcFiles& proc_;
+  const dev_t device_;
+  const bool may_look_ = has_ptrace_capability();
+  std::unordered_set<std::uint64_t> found_;
+};
+
+}  // namespace
+
+Result<std::unordered_set<std::uint64_t>> scan_inodes_in_use(const ProcFiles& proc, dev_t device) {
+  return Scan(proc, device).run();
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who sits inside a filesystem: one pass over /proc. Free function without state: any thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <unordered_set>
+
+#include "fs/proc_files.h"
+#include "index/result.h"
+
+namespace ebbfs {
+
+// Inode numbers on filesystem `device` (st_dev) that a process or thread visible in /proc has as
+// its working, root or open directory, or is running. Threads that share directories and files
+// with their process, nearly all of them, cost one kcmp(2) each.
+//
+// Asks with AT_STATX_DONT_SYNC, so a FUSE filesystem is not called for it. A network filesystem
+// that somebody sits in may be, and may block if its server is gone: not for a request's thread.
+//
+// What vanishes on the way is skipped. So is pid 1 when a security module hides it from a holder of
+// CAP_SYS_PTRACE: hardened systems hide their init, which does not sit in scratch volumes, and
+// taking that for unknown would switch expiry off there for ever.
+//
+// Errors, all meaning unknown: EACCES a living process does not show itself (CAP_SYS_PTRACE is
+// missing, or a security module hides it), or whatever else kept one from being read.
+[[nodiscard]] Result<std::unordered_set<std::uint64_t>> scan_inodes_in_use(const ProcFiles& proc,
+                                                                           dev_t device);
+
+}  // namespace ebbfs

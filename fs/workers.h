@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A bounded pool for requests that may take long: fsync, large copies, renames between units,
+// whatever meets a lock held by such. A job replies by itself. Threads start on demand up to
+// `threads_max` and end after being idle for a while; jobs beyond that queue in order.
+//
+// Invariant: while a job is queued, a thread runs that will come to it. Any thread.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <thread>
+#include <unordered_map>
+
+#include "index/mutex.h"
+
+namespace ebbfs {
+
+class Workers {
+ public:
+  using Job = std::move_only_function<void()>;
+
+  // `threads_max` > 0. A thread ends when it has had nothing to do for `idle_max`.
+  explicit Workers(std::size_t threads_max,
+                   std::chrono::milliseconds idle_max = std::chrono::seconds(5));
+  // Runs what is queued, then joins.
+  ~Workers();
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+
+  // Never drops, and never blocks but in one case: when the system refuses a thread and none runs,
+  // the job runs here. Jobs must not throw.
+  void run(Job job) EXCLUDES(mu_);
+  [[nodiscard]] std::size_t queued() const EXCLUDES(mu_);   // not started yet
+  [[nodiscard]] std::size_t threads() const EXCLUDES(mu_);  // busy or idle
+  [[nodiscard]] std::size_t idle() const EXCLUDES(mu_);     // of these, without a job
+
+ private:
+  void work(std::uint64_t number) EXCLUDES(mu_);
+  // The next job; none when the thread is to end.
+  [[nodiscard]] Job next() REQUIRES(mu_);
+  bool start_thread() REQUIRES(mu_);
+
+  const std::size_t threads_max_;
+  const std::chrono::milliseconds idle_max_;
+  mutable Mutex mu_;
+  CondVar wake_;   // a job, or stopping
+  CondVar ended_;  // a thread has left `threads_`
+  std::deque<Job> jobs_ GUARDED_BY(mu_);
+  std::unordered_map<std::uint64_t, std::thread> threads_ GUARDED_BY(mu_);
+  // The thread that ended last; the next to end joins it, so there is never more than one.
+  std::thread last_ended_ GUARDED_BY(mu_);
+  std::uint64_t last_number_ GUARDED_BY(mu_) = 0;
+  std::size_t idle_ GUARDED_BY(mu_) = 0;
+  bool stopping_ GUARDED_BY(mu_) = false;
+};
+
+}  // namespace ebbfs

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who sits inside, asked of real processes that do.
+#include "fs/proc_scan.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "tests/support/child.h"
+#include "tests/support/temp_tree.h"
+
+namespace ebbfs {
+namespace {
+
+struct stat status_of(const std::filesystem::path& path) {
+  struct stat status{};
+  EXPECT_EQ(::stat(path.c_str(), &status), 0) << path;
+  return status;
+}
+
+class InUse : public testing::Test {
+ protected:
+  InUse() { tree_.make_dir("unit"); }
+
+  // Whether the scan finds the object at `relative`.
+  [[nodiscard]] bool finds(std::string_view relative) const {
+    const auto status = status_of(tree_.at(relative));
+    const auto found = scan_inodes_in_use(*proc_, status.st_dev);
+    EXPECT_TRUE(found.has_value());
+    return found && found->contains(status.st_ino);
+  }
+  [[nodiscard]] std::string unit() const { return tree_.at("unit"); }
+
+  TempTree tree_;
+  Result<ProcFiles> proc_ = ProcFiles::open();
+};
+
+// A child that runs `sit`, says that it did, and stays.
+template <typename Sit>
+auto sitting(const Sit& sit) {
+  return [sit](const Child::Talk& talk) -> int {
+    const bool sits = sit();
+    talk.tell(sits ? 1 : 0);
+    talk.wait_for_ever();
+  };
+}
+
+TEST_F(InUse, IsNobodyAtFirst) { EXPECT_FALSE(finds("unit")); }
+
+TEST_F(InUse, IsWorkingDirectoryUntilItsProcessEnds) {
+  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  ASSERT_EQ(child.hear(), 1);
+  EXPECT_TRUE(finds("unit"));
+  child.kill();
+  EXPECT_FALSE(finds("unit"));
+}
+
+TEST_F(InUse, IsRootDirectory) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const Child child(sitting([&] { return ::chroot(unit().c_str()) == 0; }));
+  ASSERT_EQ(child.hear(), 1);
+  EXPECT_TRUE(finds("unit"));
+}
+
+TEST_F(InUse, IsRunningProgram) {
+  std::filesystem::copy_file("/bin/sleep", tree_.at("unit/worker"));
+  const Child child([&](const Child::Talk&) -> int {
+    exec_command({unit() + "/worker", "20"});
+  });
+  EXPECT_TRUE(becomes_true([&] { return finds("unit/worker"); }));
+}
+
+TEST_F(InUse, IsOpenDirectoryButNotOpenFile) {
+  tree_.write_file("unit/file", "");
+  const Child child(sitting([&] {
+    return ::open(unit().c_str(), O_RDONLY | O_DIRECTORY) >= 0 &&
+           ::open((unit() + "/file").c_str(), O_RDONLY) >= 0;
+  }));
+  ASSERT_EQ(child.hear(), 1);
+  EXPECT_TRUE(finds("unit"));
+  EXPECT_FALSE(finds("unit/file"));
+}
+
+TEST_F(InUse, IsRemovedDirectory) {
+  const auto status = status_of(tree_.at("unit"));
+  const Child child(
+      sitting([&] { return ::chdir(unit().c_str()) == 0 && ::rmdir(unit().c_str()) == 0; }));
+  ASSERT_EQ(child.hear(), 1);
+  const auto found = scan_inodes_in_use(*proc_, status.st_dev);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_TRUE(found->contains(status.st_ino));
+}
+
+// Runs `sit` on a thread of its own while the leader stays elsewhere.
+int sit_on_thread(const Child::Talk& talk, const std::function<bool()>& sit) {
+  std::thread([&] {
+    talk.tell(sit() ? 1 : 0);
+    talk.wait_for_ever();
+  }).join();
+  return 1;
+}
+
+TEST_F(InUse, IsWorkingDirectoryOfOneThread) {
+  const Child child([&](const Child::Talk& talk) {
+    return sit_on_thread(
+        talk, [&] { return ::unshare(CLONE_FS) == 0 && ::chdir(unit().c_str()) == 0; });
+  });
+  ASSERT_EQ(child.hear(), 1);
+  EXPECT_TRUE(finds("unit"));
+}
+
+TEST_F(InUse, IsOpenDirectoryOfOneThread) {
+  const Child child([&](const Child::Talk& talk) {
+    return sit_on_thread(talk, [&] {
+      return ::unshare(CLONE_FILES) == 0 && ::open(unit().c_str(), O_RDONLY | O_DIRECTORY) >= 0;
+    });
+  });
+  ASSERT_EQ(child.hear(), 1);
+  EXPECT_TRUE(finds("unit"));
+}
+
+TEST_F(InUse, IsWorkingDirectoryOfProcessWhoseLeaderHasEnded) {
+  const Child child([&](const Child::Talk& talk) -> int {
+    if (::chdir(unit().c_str()) != 0) return 1;
+    std::thread thread([&] { talk.wait_for_ever(); });
+    ::syscall(SYS_exit, 0);
+    return 1;
+  });
+  ASSERT_TRUE(becomes_true([&] { return proc_->stat(child.pid())->state == 'Z'; }));
+  EXPECT_TRUE(finds("unit"));
+}
+
+TEST_F(InUse, CountsOnlyTheFilesystemAskedFor) {
+  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  ASSERT_EQ(child.hear(), 1);
+  const auto found = scan_inodes_in_use(*proc_, status_of("/proc").st_dev);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_FALSE(found->contains(status_of(tree_.at("unit")).st_ino));
+}
+
+TEST_F(InUse, IsUnknownToWhomMayNotLook) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  const auto device = status_of(tree_.at("unit")).st_dev;
+  const Child child([&](const Child::Talk& talk) -> int {
+    if (::setresuid(1000, 1000, 1000) != 0) return 1;
+    const auto found = scan_inodes_in_use(*ProcFiles::open(), device);
+    talk.tell(found ? 0 : code(found.error()));
+    return 0;
+  });
+  EXPECT_EQ(child.hear(), EACCES);
+}
+
+TEST_F(InUse, IsKnownWhileProcessesComeAndGo) {
+  const Child churn([](const Child::Talk& talk) -> int {
+    talk.tell(0);
+    for (;;) {
+      const Child brief([](const Child::Talk&) { return 0; });
+    }
+  });
+  churn.hear();
+  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  ASSERT_EQ(child.hear(), 1);
+  for (int time = 0; time < 20; ++time) EXPECT_TRUE(finds("unit"));
+}
+
+}  // namespace
+}  // namespace ebbfs

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/workers.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "tests/support/child.h"
+
+namespace ebbfs {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Long enough never to end within a test, short enough to end at once.
+constexpr milliseconds kNeverIdle{600'000};
+constexpr milliseconds kIdleAtOnce{0};
+
+TEST(Workers, RunNoThreadsWithoutJobs) {
+  const Workers workers(4);
+  EXPECT_EQ(workers.threads(), 0U);
+  EXPECT_EQ(workers.queued(), 0U);
+}
+
+TEST(Workers, DoNotMakeTheCallerWait) {
+  std::latch release(1);
+  std::atomic<int> done = 0;
+  {
+    Workers workers(2, kNeverIdle);
+    for (int i = 0; i < 10; ++i) {
+      workers.run([&] {
+        release.wait();
+        ++done;
+      });
+    }
+    // Both threads are busy and the rest waits its turn.
+    EXPECT_TRUE(becomes_true([&] { return workers.queued() == 8; }));
+    EXPECT_EQ(workers.threads(), 2U);
+    EXPECT_EQ(done, 0);
+    release.count_down();
+  }
+  EXPECT_EQ(done, 10);
+}
+
+TEST(Workers, RunJobsSideBySide) {
+  Workers workers(3, kNeverIdle);
+  std::latch met(3);
+  for (int i = 0; i < 3; ++i) workers.run([&] { met.arrive_and_wait(); });
+  met.wait();  // would hang if one had to wait for another
+}
+
+TEST(Workers, KeepTheOrderOfTheQueue) {
+  std::vector<int> order;
+  {
+    Workers workers(1, kNeverIdle);
+    for (int i = 0; i < 100; ++i) workers.run([&order, i] { order.push_back(i); });
+  }
+  std::vector<int> expected(100);
+  std::iota(expected.begin(), expected.end(), 0);
+  EXPECT_EQ(order, expected);
+}
+
+TEST(Workers, UseIdleThreadBeforeStartingAnother) {
+  Workers workers(4, kNeverIdle);
+  std::mutex mu;
+  std::set<std::thread::id> ids;
+  for (int i = 0; i < 5; ++i) {
+    std::latch done(1);
+    workers.run([&] {
+      {
+        const std::scoped_lock lock(mu);
+        ids.insert(std::this_thread::get_id());
+      }
+      done.count_down();
+    });
+    done.wait();
+    // The thread must have come to rest before the next job.
+    ASSERT_TRUE(becomes_true([&] { return workers.idle() == workers.threads(); }));
+  }
+  EXPECT_EQ(ids.size(), 1U);
+}
+
+TEST(Workers, EndWhenTheyHaveBeenIdle) {
+  Workers workers(4, kIdleAtOnce);
+  std::latch met(4);
+  for (int i = 0; i < 4; ++i) workers.run([&] { met.arrive_and_wait(); });
+  met.wait();
+  EXPECT_TRUE(becomes_true([&] { return workers.threads() == 0; }));
+  // And come back when there is work again.
+  std::latch done(1);
+  workers.run([&] { done.count_down(); });
+  done.wait();
+}
+
+TEST(Workers, RunJobsThatJobsQueue) {
+  std::atomic<int> done = 0;
+  std::latch last(1);
+  Workers workers(1, kNeverIdle);
+  workers.run([&] {
+    ++done;
+    workers.run([&] {
+      ++done;
+      last.count_down();
+    });
+  });
+  last.wait();
+  EXPECT_EQ(done, 2);
+}
+
+TEST(Workers, LoseNoJobWhileThreadsComeAndGo) {
+  std::atomic<int> done = 0;
+  {
+    Workers workers(3, kIdleAtOnce);
+    std::vector<std::jthread> callers;
+    for (int n = 0; n < 3; ++n) {
+      callers.emplace_back([&] {
+        for (int i = 0; i < 200; ++i) workers.run([&] { ++done; });
+      });
+    }
+  }
+  EXPECT_EQ(done, 600);
+}
+
+TEST(Workers, DestroyEachJobWhenItIsDone) {
+  Workers workers(1, kNeverIdle);
+  auto held = std::make_shared<int>(0);
+  std::latch done(1);
+  workers.run([held, &done] { done.count_down(); });
+  done.wait();
+  EXPECT_TRUE(becomes_true([&] { return held.use_count() == 1; }));
+}
+
+}  // namespace
+}  // namespace ebbfs

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/process_tables.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace ebbfs {
+
+std::unique_ptr<ProcessTable> open_table(const ProcessTableOptions& options) {
+  auto table = open_process_table(options);
+  EXPECT_TRUE(table.has_value());
+  return table ? *std::move(table) : nullptr;
+}
+
+ProcessId id_from_proc(pid_t pid) {
+  const auto proc = ProcFiles::open();
+  if (!proc) return {};
+  const auto stat = proc->stat(pid);
+  if (!stat) return {};
+  return {.tgid = pid, .start_time = stat->start_time};
+}
+
+NoMoreDescriptors::NoMoreDescriptors() {
+  EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+  const int lowest_free = ::dup(STDERR_FILENO);
+  ::close(lowest_free);
+  auto full = before_;
+  full.rlim_cur = static_cast<rlim_t>(lowest_free);
+  EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &full), 0);
+}
+
+NoMoreDescriptors::~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+TestCgroup::TestCgroup() {
+  static int made = 0;
+  const auto proc = ProcFiles::open();
+  const auto mount = proc ? proc->cgroup_mount() : std::nullopt;
+  if (!mount || mount->root != "/") return;
+  const auto path = fmt::format("/ebbfs-test-{}-{}", ::getpid(), ++made);
+  directory_ = mount->path + path;
+  if (make()) path_ = path;
+}
+
+TestCgroup::~TestCgroup() {
+  if (!directory_.empty()) ::rmdir(directory_.c_str());
+}
+
+bool TestCgroup::make() const { return ::mkdir(directory_.c_str(), 0755) == 0; }
+
+bool TestCgroup::remove() const {
+  // The last process leaves its cgroup a little after its parent hears of its end.
+  while (::rmdir(directory_.c_str()) != 0) {
+    if (errno != EBUSY) return false;
+  }
+  return true;
+}
+
+bool TestCgroup::add(pid_t pid) const {
+  std::ofstream procs(directory_ + "/cgroup.procs");
+  procs << pid << std::flush;
+  return procs.good();
+}
+
+}  // namespace ebbfs
