@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The charge points: every change of what the tree holds passes here, and the ledger moves by
+// exactly that. A unit whose usage is not known yet (adopted, or found dirty after a crash) is
+// `counting`: a background walk counts each inode once, requests count an inode before they change
+// it, and a set of the inodes already counted keeps the two from doing it twice. When the walk is
+// done the counters are exact, whatever happened meanwhile.
+//
+// Threading: all from any thread; the caller holds the inode's size_mu (or knows nobody else can
+// change the inode), so that `Usage` arguments are what the inode holds at that moment.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_set>
+#include <utility>
+
+#include "fs/unit_table.h"
+#include "index/mutex.h"
+#include "index/result.h"
+#include "index/types.h"
+#include "index/usage.h"
+
+namespace ebbfs {
+
+// Who pays for an inode.
+struct Payer {
+  Unit& unit;
+  uid_t uid;
+  gid_t gid;
+};
+
+class Accounting;
+
+// A charge made in advance; given back unless kept.
+class Reservation {
+ public:
+  Reservation(Reservation&& other) noexcept
+      : ledger_(other.ledger_), cell_(std::exchange(other.cell_, nullptr)), usage_(other.usage_) {}
+  Reservation& operator=(Reservation&&) = delete;
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  ~Reservation() {
+    if (cell_ != nullptr) ledger_.settle(*cell_, -usage_);
+  }
+  void keep() { cell_ = nullptr; }
+  // Keeps only `used` of it (a short write).
+  void keep_only(const Usage& used) {
+    ledger_.settle(*cell_, used - usage_);
+    cell_ = nullptr;
+  }
+
+ private:
+  friend class Accounting;
+  Reservation(UsageLedger& ledger, Cell& cell, const Usage& usage)
+      : ledger_(ledger), cell_(&cell), usage_(usage) {}
+  UsageLedger& ledger_;
+  Cell* cell_;
+  Usage usage_;
+};
+
+class Accounting {
+ public:
+  explicit Accounting(UsageLedger& ledger) : ledger_(ledger) {}
+  Accounting(const Accounting&) = delete;
+  Accounting& operator=(const Accounting&) = delete;
+
+  // Charges `usage` (>= 0 in each part) before it is taken. Errors: EDQUOT, ENOSPC; then nothing
+  // changed.
+  [[nodiscard]] Result<Reservation> reserve(const Payer& payer, const Usage& usage);
+  // `inode` has just been made; its charge was reserved.
+  void born(const Unit& unit, InodeId inode);
+  // `inode` is about to change and holds `present` now: counts it if the walk has not yet.
+  void count(const Payer& payer, InodeId inode, const Usage& present);
+  // `inode` has let go of `freed` (its whole charge when it is gone, a part when it shrank); it
+  // held `present` before.
+  void release(const Payer& payer, InodeId inode, const Usage& present, const Usage& freed);
+  // Moves the whole charge of `inode`. EDQUOT, nothing moved, where it does not fit.
+  [[nodiscard]] Status move(const Payer& from, const Payer& to, InodeId inode,
+                            const Usage& present);
+
+  // The set of counted inodes is no longer needed: no unit is counting.
+  void forget_counted();
+
+  [[nodiscard]] UsageLedger& ledger() { return ledger_; }
+
+ private:
+  static constexpr std::size_t kShards = 64;
+  struct Shard {
+    Mutex mu;
+    std::unordered_set<std::uint64_t> counted GUARDED_BY(mu);
+  };
+  // False when it was marked before.
+  bool mark(InodeId inode);
+
+  UsageLedger& ledger_;
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace ebbfs

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Attributes, extended attributes, statfs.
+#include <fcntl.h>
+
+#include "fs/filesystem.h"
+
+namespace ebbfs {
+namespace {
+
+// Bits of a mode that chmod sets.
+constexpr mode_t kModeBits = 07777;
+
+}  // namespace
+
+Result<Attributes> Filesystem::get_attributes(InodeId id, OpenFile* file) {
+  if (file != nullptr) return volume_.backing.stat(file->fd(), "");
+  const auto inode = find(id);
+  if (!inode) return std::unexpected(inode.error());
+  const auto fd = any_fd(**inode);
+  if (!fd) return std::unexpected(fd.error());
+  return volume_.backing.stat((*fd)->get(), "");
+}
+
+Status Filesystem::change_size(const Caller& caller, Inode& inode, Unit& unit, OpenFile* file,
+                               std::int64_t size) {
+  UniqueFd own;
+  int fd = file != nullptr && file->writable ? file->fd() : -1;
+  if (fd < 0) {
+    auto opened = open_by_handle(volume_, inode.handle(), O_WRONLY);
+    if (!opened) return std::unexpected(opened.error());
+    own = std::move(*opened);
+    fd = own.get();
+  }
+  const PatientLock size_lock(inode.size_mu, caller.may_block);
+  if (!size_lock) return std::unexpected(kDefer);
+  if (const auto known = ensure_known(inode, fd); !known) return known;
+  const auto done = truncate_open(inode, fd, size, unit);
+  if (inode.extent.opens == 0) inode.extent.known = false;
+  return done;
+}
+
+Status Filesystem::change_owner(const Caller& caller, Inode& inode, Unit& unit, int fd,
+                                const AttributeChange& change) {
+  const PatientLock size_lock(inode.size_mu, caller.may_block);
+  if (!size_lock) return std::unexpected(kDefer);
+  const auto present = volume_.backing.stat(fd, "");
+  if (!present) return std::unexpected(present.error());
+  const Payer from{unit, present->stx_uid, present->stx_gid};
+  const Payer to{unit, change.uid.value_or(from.uid), change.gid.value_or(from.gid)};
+  const Usage charge = charge_for(*present);
+  const auto moved = volume_.accounting.move(from, to, inode.id, charge);
+  if (!moved) return moved;
+  const auto changed = volume_.backing.change_owner(fd, change.uid.value_or(static_cast<uid_t>(-1)),
+                                                    change.gid.value_or(static_cast<gid_t>(-1)));
+  if (!changed) {
+    // What was just freed there is still free unless somebody else took it; then the refusal of
+    // the backing filesystem costs that scope a little room until the next change.
+    volume_.ledger.settle(volume_.ledger.cell(unit.accounts(), to.uid, to.gid), -charge);
+    volume_.ledger.settle(volume_.ledger.cell(unit.accounts(), from.uid, from.gid), charge);
+    return changed;
+  }
+  inode.extent.uid = to.uid;
+  inode.extent.gid = to.gid;
+  return {};
+}
+
+Result<Attributes> Filesystem::set_attributes(const Caller& caller, InodeId id, OpenFile* file,
+                                              const AttributeChange& change) {
+  auto inode = find(id);
+  if (!inode) return std::unexpected(inode.error());
+  const auto entered = use(caller, (*inode)->unit());
+  if (!entered) return std::unexpected(entered.error());
+  const auto shared = file != nullptr ? Result<SharedFd>(nullptr) : any_fd(**inode);
+  if (!shared) return std::unexpected(shared.error());
+  const int fd = file != nullptr ? file->fd() : (*shared)->get();
+
+  // Size first: it is the one that may have to be made again from a worker.
+  if (change.size) {
+    const auto done = change_size(caller, **inode, entered->unit(), file, *change.size);
+    if (!done) return std::unexpected(done.error());
+  }
+  if (change.uid || change.gid) {
+    const auto done = change_owner(caller, **inode, entered->unit(), fd, change);
+    if (!done) return std::unexpected(done.error());
+  }
+  if (change.mode) {
+    const auto done = volume_.backing.change_mode(fd, *change.mode & kModeBits);
+    if (!done) return std::unexpected(done.error());
+  }
+  if (change.times_set) {
+    const auto done = volume_.backing.change_times(fd, change.times);
+    if (!done) return std::unexpected(done.error());
+  }
+  auto attributes = volume_.backing.stat(fd, "");
+  if (!attributes) return attributes;
+  if (change.clear_privileges && !change.mode && is_regular(*attributes)) {
+    const mode_t had = attributes->stx_mode & kModeBits;
+    const mode_t mode = without_privileges(had);
+    if (mode != had) {
+      const auto done = volume_.backing.change_mode(fd, mode);
+      if (!done) return std::unexpected(done.error());
+      attributes = volume_.backing.stat(fd, "");
+      if (!attributes) return attributes;
+    }
+  }
+  (*inode)->set_mode_and_gid(attributes->stx_mode, attributes->stx_gid);
+  return attributes;
+}
+
+Result<std::size_t> Filesystem::get_xattr(InodeId id, const char* name, std::span<std::byte> into) {
+  const auto inode = find(id);
+  if (!inode) return std::unexpected(inode.error());
+  const auto fd = any_fd(**inode);
+  if (!fd) return std::unexpected(fd.error());
+  return volume_.backing.get_xattr((*fd)->get(), name, into);
+}
+
+Result<std::size_t> Filesystem::list_xattr(InodeId id, std::span<std::byte> into) {
+  const auto inode = find(id);
+  if (!inode) return std::unexpected(inode.error());
+  const auto fd = any_fd(**inode);
+  if (!fd) return std::unexpected(fd.error());
+  return volume_.backing.list_xattr((*fd)->get(), into);
+}
+
+Status Filesystem::set_xattr(const Caller& caller, InodeId id, const char* name,
+                             std::span<const std::byte> value, int flags) {
+  const auto inode = find(id);
+  if (!inode) return std::unexpected(inode.error());
+  const auto entered = use(caller, (*inode)->unit());
+  if (!entered) return std::unexpected(entered.error());
+  const auto fd = any_fd(**inode);
+  if (!fd) return std::unexpected(fd.error());
+  return volume_.backing.set_xattr((*fd)->get(), name, value, flags);
+}
+
+Status Filesystem::remove_xattr(const Caller& caller, InodeId id, const char* name) {
+  const auto inode = find(id);
+  if (!inode) return std::unexpected(inode.error());
+  const auto entered = use(caller, (*inode)->unit());
+  if (!entered) return std::unexpected(entered.error());
+  const auto fd = any_fd(**inode);
+  if (!fd) return std::unexpected(fd.error());
+  return volume_.backing.remove_xattr((*fd)->get(), name);
+}
+
+Result<struct statvfs> Filesystem::filesystem_stat(InodeId id) {
+  (void)id;
+  return volume_.backing.filesystem_stat();
+}
+
+}  // namespace ebbfs

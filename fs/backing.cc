@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/backing.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+namespace ebbfs {
+namespace {
+
+Status check(long result) {
+  if (result < 0) return fail_errno();
+  return {};
+}
+
+// The name of an open fd under /proc: the way to calls that refuse O_PATH descriptors.
+struct ProcPath {
+  explicit ProcPath(int fd) { std::snprintf(text, sizeof text, "/proc/self/fd/%d", fd); }
+  char text[32];
+};
+
+int open_private_copy(const std::string& directory) {
+  const long fd =
+      ::syscall(SYS_open_tree, AT_FDCWD, directory.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (fd < 0) return -1;
+  const UniqueFd tree(static_cast<int>(fd));
+  // open_tree gives an O_PATH descriptor; handles and readdir need a real one.
+  return ::openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+Result<UniqueFd> open_state_directory(int dir, const char* name) {
+  if (::mkdirat(dir, name, 0700) != 0 && errno != EEXIST) return fail_errno();
+  UniqueFd fd(::openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) return fail_errno();
+  return fd;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backing>> Backing::open(const std::string& directory) {
+  std::unique_ptr<Backing> backing(new Backing);
+  UniqueFd root(open_private_copy(directory));
+  if (!root.valid()) {
+    root.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root.valid()) return fail_errno();
+  }
+  backing->root_ = std::move(root);
+  const auto attributes = backing->stat(backing->root(), "");
+  if (!attributes) return std::unexpected(attributes.error());
+  backing->device_major_ = attributes->stx_dev_major;
+  backing->device_minor_ = attributes->stx_dev_minor;
+
+  const auto handle = backing->handle(backing->root(), "");
+  if (!handle) return std::unexpected(handle.error());
+  // Fails here rather than at the first request when handles cannot be opened.
+  const auto reopened = backing->open_handle(*handle, O_RDONLY | O_DIRECTORY);
+  if (!reopened) return std::unexpected(reopened.error());
+
+  auto state = open_state_directory(backing->root(), kStateDirName);
+  if (!state) return std::unexpected(state.error());
+  backing->state_dir_ = std::move(*state);
+  auto trash = open_state_directory(backing->state_dir(), "trash");
+  if (!trash) return std::unexpected(trash.error());
+  backing->trash_dir_ = std::move(*trash);
+  return backing;
+}
+
+bool Backing::on_volume(const Attributes& attributes) const {
+  return attributes.stx_dev_major == device_major_ && attributes.stx_dev_minor == device_minor_;
+}
+
+Result<UniqueFd> Backing::open_handle(const FileHandle& handle, int flags) const {
+  struct {
+    struct file_handle head;
+    unsigned char data[FileHandle::kMaxBytes];
+  } buffer;
+  buffer.head.handle_bytes = handle.size;
+  buffer.head.handle_type = handle.type;
+  std::memcpy(buffer.head.f_handle, handle.data.data(), handle.size);
+  const int fd = ::open_by_handle_at(root(), &buffer.head, flags | O_CLOEXEC);
+  if (fd < 0) return fail_errno();
+  return UniqueFd(fd);
+}
+
+Result<FileHandle> Backing::handle(int fd, const char* name) const {
+  struct {
+    struct file_handle head;
+    unsigned char data[FileHandle::kMaxBytes];
+  } buffer;
+  buffer.head.handle_bytes = FileHandle::kMaxBytes;
+  int mount_id = 0;
+  const int flags = name[0] == '\0' ? AT_EMPTY_PATH : 0;
+  if (::name_to_handle_at(fd, name, &buffer.head, &mount_id, flags) != 0) return fail_errno();
+  FileHandle handle;
+  handle.type = buffer.head.handle_type;
+  handle.size = static_cast<std::uint8_t>(buffer.head.handle_bytes);
+  std::memcpy(handle.data.data(), buffer.head.f_handle, handle.size);
+  return handle;
+}
+
+Result<Attributes> Backing::stat(int fd, const char* name) const {
+  Attributes attributes;
+  const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name[0] == '\0' ? AT_EMPTY_PATH : 0);
+  if (::statx(fd, name, flags, STATX_BASIC_STATS | STATX_BTIME, &attributes) != 0) {
+    return fail_errno();
+  }
+  return attributes;
+}
+
+Result<std::string> Backing::path_of(int fd) const {
+  char text[PATH_MAX];
+  const auto read_path = [&](int of) -> Result<std::string> {
+    const ssize_t length = ::readlink(ProcPath(of).text, text, sizeof text);
+    if (length < 0) return fail_errno();
+    return std::string(text, static_cast<std::size_t>(length));
+  };
+  const auto top = read_path(root());
+  const auto path = read_path(fd);
+  if (!top) return std::unexpected(top.error());
+  if (!path) return std::unexpected(path.error());
+  if (path->ends_with(" (deleted)")) return fail(ENOENT);
+  if (*path == *top) return std::string();
+  const std::string prefix = top->ends_with('/') ? *top : *top + "/";
+  if (!path->starts_with(prefix)) return fail(ENOENT);
+  return path->substr(prefix.size());
+}
+
+Result<UniqueFd> Backing::open_at(int dir, const char* name, int flags, mode_t mode) const {
+  const int fd = ::openat(dir, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+  if (fd < 0) return fail_errno();
+  return UniqueFd(fd);
+}
+
+Status Backing::make_directory(int dir, const char* name, mode_t mode) const {
+  return check(::mkdirat(dir, name, mode));
+}
+
+Status Backing::make_node(int dir, const char* name, mode_t mode, dev_t device) const {
+  return check(::mknodat(dir, name, mode, device));
+}
+
+Status Backing::make_symlink(const char* target, int dir, const char* name) const {
+  return check(::symlinkat(target, dir, name));
+}
+
+Status Backing::link(int fd, int dir, const char* name) const {
+  return check(::linkat(fd, "", dir, name, AT_EMPTY_PATH));
+}
+
+Status Backing::unlink(int dir, const char* name) const { return check(::unlinkat(dir, name, 0)); }
+
+Status Backing::remove_directory(int dir, const char* name) const {
+  return check(::unlinkat(dir, name, AT_REMOVEDIR));
+}
+
+Status Backing::rename(int dir, const char* name, int to_dir, const char* to_name,
+                       unsigned flags) const {
+  return check(::renameat2(dir, name, to_dir, to_name, flags));
+}
+
+Result<std::string> Backing::read_link(int fd) const {
+  char text[PATH_MAX];
+  const ssize_t length = ::readlinkat(fd, "", text, sizeof text);
+  if (length < 0) return fail_errno();
+  return std::string(text, static_cast<std::size_t>(length));
+}
+
+Result<std::size_t> Backing::read(int fd, std::span<std::byte> into, off_t offset) const {
+  const ssize_t count = ::pread(fd, into.data(), into.size(), offset);
+  if (count < 0) return fail_errno();
+  return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> Backing::write(int fd, std::span<const std::byte> from, off_t offset) const {
+  const ssize_t count = ::pwrite(fd, from.data(), from.size(), offset);
+  if (count < 0) return fail_errno();
+  return static_cast<std::size_t>(count);
+}
+
+Status Backing::truncate(int fd, off_t size) const { return check(::ftruncate(fd, size)); }
+
+Status Backing::allocate(int fd, int mode, off_t offset, off_t length) const {
+  return check(::fallocate(fd, mode, offset, length));
+}
+
+Result<std::size_t> Backing::copy(int from, off_t from_offset, int to, off_t to_offset,
+                                  std::size_t length) const {
+  const ssize_t count = ::copy_file_range(from, &from_offset, to, &to_offset, length, 0);
+  if (count < 0) return fail_errno();
+  return static_cast<std::size_t>(count);
+}
+
+Result<off_t> Backing::seek(int fd, off_t offset, int whence) const {
+  const off_t found = ::lseek(fd, offset, whence);
+  if (found < 0) return fail_errno();
+  return found;
+}
+
+Status Backing::sync(int fd, bool data_only) const {
+  return check(data_only ? ::fdatasync(fd) : ::fsync(fd));
+}
+
+Status Backing::change_mode(int fd, mode_t mode) const {
+  return check(::chmod(ProcPath(fd).text, mode));
+}
+
+Status Backing::change_owner(int fd, uid_t uid, gid_t gid) const {
+  return check(::fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
+}
+
+Status Backing::change_times(int fd, const timespec times[2]) const {
+  // utimensat(2) with AT_EMPTY_PATH came with Linux 5.8; glibc passes the flag on.
+  return check(::utimensat(fd, "", times, AT_EMPTY_PATH));
+}
+
+Result<std::size_t> Backing::get_xattr(int fd, const char* name, std::span<std::byte> into) const {
+  const ssize_t size = ::getxattr(ProcPath(fd).text, name, into.data(), into.size());
+  if (size < 0) return fail_errno();
+  return static_cast<std::size_t>(size);
+}
+
+Result<std::size_t> Backing::list_xattr(int fd, std::span<std::byte> into) const {
+  const ssize_t size =
+      ::listxattr(ProcPath(fd).text, reinterpret_cast<char*>(into.data()), into.size());
+  if (size < 0) return fail_errno();
+  return static_cast<std::size_t>(size);
+}
+
+Status Backing::set_xattr(int fd, const char* name, std::span<const std::byte> value,
+                          int flags) const {
+  return check(::setxattr(ProcPath(fd).text, name, value.data(), value.size(), flags));
+}
+
+Status Backing::remove_xattr(int fd, const char* name) const {
+  return check(::removexattr(ProcPath(fd).text, name));
+}
+
+Result<struct statvfs> Backing::filesystem_stat() const {
+  struct statvfs result;
+  if (::fstatvfs(root(), &result) != 0) return fail_errno();
+  return result;
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The meaning of each operation. Knows no wire format and no libfuse type; ops.cc decodes, calls
+// one method here, and replies. The lock order stands in fs/volume.h.
+//
+// A call that would have to block (a slow operation, a lock that is held, a unit that is frozen)
+// with `caller.may_block` false returns kDefer and has changed nothing: it is made again from a
+// worker. Errors are errno as the backing filesystem gave it, or: EDQUOT a quota, ENOSPC the volume
+// is full, ESTALE the unit or inode is gone, EXDEV a link between units, EPERM the state directory.
+//
+// Threading: all methods from any thread. The kernel serialises changes of one directory's names,
+// and size-changing operations on one file.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "fs/volume.h"
+
+namespace ebbfs {
+
+// Who asks. `tid` is a thread id in our pid namespace, 0 when not visible.
+struct Caller {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  pid_t tid = 0;
+  mode_t umask = 0;
+  bool may_block = false;
+};
+
+// Everything changes through this mount, so what was said stays true until we say otherwise.
+inline constexpr double kForeverSeconds = 3600.0;
+
+// The answer to a lookup or to making a name. `id` 0 is a name that does not exist.
+struct Entry {
+  InodeId id{0};
+  std::uint64_t generation = 0;
+  Attributes attributes{};
+  double entry_seconds = kForeverSeconds;
+  InodeRef inode;  // keeps the object until the reply is out
+};
+
+// An open file. `fh` of the kernel is its address.
+class OpenFile {
+ public:
+  OpenFile(UniqueFd fd, InodeRef inode) : fd_(std::move(fd)), inode_(std::move(inode)) {}
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] Inode& inode() const { return *inode_; }
+
+  bool writable = false;
+  bool syncs = false;  // O_SYNC or O_DSYNC: writes wait for the disk
+  OpenMode mode = OpenMode::none;
+
+ private:
+  UniqueFd fd_;
+  InodeRef inode_;
+};
+
+// What the kernel is to do with an open file.
+struct Opened {
+  std::unique_ptr<OpenFile> file;
+  bool direct_io = false;
+  bool keep_cache = false;
+  std::int32_t backing_id = 0;  // passthrough when > 0
+};
+struct Created {
+  Entry entry;
+  Opened opened;
+};
+
+// Which attributes to set; those absent stay.
+struct AttributeChange {
+  std::optional<mode_t> mode;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<std::int64_t> size;
+  timespec times[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};  // access, modification
+  bool times_set = false;
+  bool clear_privileges = false;  // setuid and setgid bits go (a chown or truncate by a user)
+};
+
+class Subtree;
+
+class Filesystem {
+ public:
+  // `volume` and the rest outlive the filesystem. `passthrough_from`: regular files of at least
+  // this many bytes are read by the kernel itself; < 0 never.
+  Filesystem(Volume& volume, Agenda& agenda, BackingIds& backing_ids,
+             std::int64_t passthrough_from);
+  Filesystem(const Filesystem&) = delete;
+  Filesystem& operator=(const Filesystem&) = delete;
+
+  // Called with the handle of a directory that was renamed while its unit was counting.
+  void on_directory_moved(std::function<void(const FileHandle&)> hook) {
+    directory_moved_ = std::move(hook);
+  }
+
+  // Names (names.cc, rename.cc).
+  [[nodiscard]] Result<Entry> lookup(const Caller& caller, InodeId parent, const char* name);
+  [[nodiscard]] Result<Entry> make_directory(const Caller& caller, InodeId parent, const char* name,
+                                             mode_t mode);
+  [[nodiscard]] Result<Entry> make_node(const Caller& caller, InodeId parent, const char* name,
+                                        mode_t mode, dev_t device);
+  [[nodiscard]] Result<Entry> make_symlink(const Caller& caller, InodeId parent, const char* name,
+                                           const char* target);
+  [[nodiscard]] Result<Entry> link(const Caller& caller, InodeId inode, InodeId parent,
+                                   const char* name);
+  [[nodiscard]] Status unlink(const Caller& caller, InodeId parent, const char* name);
+  [[nodiscard]] Status remove_directory(const Caller& caller, InodeId parent, const char* name);
+  [[nodiscard]] Status rename(const Caller& caller, InodeId parent, const char* name,
+                              InodeId to_parent, const char* to_name, unsigned flags);
+  // `visit` gets each entry but the dots; it returns false when its buffer is full. With `plus` the
+  // entry carries attributes and an inode; the visitor adds the lookup when it took the entry.
+  struct Listed {
+    const char* name;
+    std::uint64_t inode;
+    std::uint32_t type;  // S_IFMT part
+    off_t next;          // offset to continue from
+    Entry entry;         // id 0 without plus, or when it vanished
+  };
+  using Visitor = std::function<bool(Listed&)>;
+  [[nodiscard]] Status list(const Caller& caller, InodeId directory, off_t from, bool plus,
+                            const Visitor& visit);
+  [[nodiscard]] Result<std::string> read_link(InodeId inode);
+
+  // Data (data.cc, open.cc).
+  [[nodiscard]] Result<Created> create(const Caller& caller, InodeId parent, const char* name,
+                                       mode_t mode, int flags);
+  [[nodiscard]] Result<Created> make_temporary(const Caller& caller, InodeId parent, mode_t mode,
+                                               int flags);
+  [[nodiscard]] Result<Opened> open(const Caller& caller, InodeId inode, int flags,
+                                    bool clear_privileges);
+  // Closes and frees `file`, unless the answer is kDefer.
+  [[nodiscard]] Status release(const Caller& caller, OpenFile* file);
+  [[nodiscard]] Result<std::size_t> read(OpenFile& file, std::span<std::byte> into, off_t offset);
+  [[nodiscard]] Result<std::size_t> write(const Caller& caller, OpenFile& file,
+                                          std::span<const std::byte> from, off_t offset,
+                                          bool clear_privileges);
+  [[nodiscard]] Status allocate(const Caller& caller, OpenFile& file, int mode, off_t offset,
+                                off_t length);
+  [[nodiscard]] Result<std::size_t> copy(const Caller& caller, OpenFile& from, off_t from_offset,
+                                         OpenFile& to, off_t to_offset, std::size_t length);
+  [[nodiscard]] Result<off_t> seek(OpenFile& file, off_t offset, int whence);
+  [[nodiscard]] Status sync(const Caller& caller, OpenFile& file, bool data_only);
+  [[nodiscard]] Status sync_directory(const Caller& caller, InodeId directory, bool data_only);
+
+  // Attributes (attributes.cc). `file` may be null.
+  [[nodiscard]] Result<Attributes> get_attributes(InodeId inode, OpenFile* file);
+  [[nodiscard]] Result<Attributes> set_attributes(const Caller& caller, InodeId inode,
+                                                  OpenFile* file, const AttributeChange& change);
+  [[nodiscard]] Result<std::size_t> get_xattr(InodeId inode, const char* name,
+                                              std::span<std::byte> into);
+  [[nodiscard]] Result<std::size_t> list_xattr(InodeId inode, std::span<std::byte> into);
+  [[nodiscard]] Status set_xattr(const Caller& caller, InodeId inode, const char* name,
+                                 std::span<const std::byte> value, int flags);
+  [[nodiscard]] Status remove_xattr(const Caller& caller, InodeId inode, const char* name);
+  [[nodiscard]] Result<struct statvfs> filesystem_stat(InodeId inode);
+
+  void forget(InodeId inode, std::uint64_t lookups) { volume_.inodes.forget(inode, lookups); }
+  [[nodiscard]] std::uint64_t open_files() const { return open_files_.load(); }
+
+ private:
+  // A directory about to get, lose or change a name: entered, open, and what the name would be.
+  struct Parent {
+    InodeRef inode;
+    Inode::Place place;
+    SharedFd fd;
+    UnitUse use;
+    Match match;
+  };
+  [[nodiscard]] static bool is_reserved(InodeId parent, const char* name);
+  [[nodiscard]] Result<Parent> enter_parent(const Caller& caller, InodeId id, const char* name);
+  [[nodiscard]] Result<UnitUse> use(const Caller& caller, const UnitRef& unit);
+  [[nodiscard]] Result<InodeRef> find(InodeId id);
+  // A descriptor for attribute calls: a directory's from the cache, a file's O_PATH by handle.
+  [[nodiscard]] Result<SharedFd> any_fd(Inode& inode);
+
+  // Making names: `make` does the backing call under the caller's credentials.
+  using Make = std::function<Status(int dir, const char* name)>;
+  [[nodiscard]] Result<Entry> make_name(const Caller& caller, InodeId parent, const char* name,
+                                        const Make& make);
+  // After the backing call: looks at the new name, binds it, settles the charge, records a new unit
+  // or lock. On failure the name is taken back.
+  [[nodiscard]] Result<Child> adopt_new(const Caller& caller, Parent& parent, const char* name);
+  [[nodiscard]] Status charge_new(const Caller& caller, const Parent& parent, const Child& child,
+                                  Reservation reservation);
+  [[nodiscard]] Entry entry_of(Child child);
+  [[nodiscard]] gid_t new_gid(const Caller& caller, const Parent& parent) const;
+
+  // Locks.
+  [[nodiscard]] const ClassRule* lock_rule(const Policy& policy, const Parent& parent,
+                                           const char* name);
+  [[nodiscard]] LockRef suspect_lock(InodeId parent, const char* name);
+  [[nodiscard]] Status take_lock(const Caller& caller, const Parent& parent, const char* name,
+                                 const Child& child);
+  // A suspect lock was opened for writing by somebody: whoever it is holds it now.
+  void retake_lock(const Caller& caller, InodeId inode);
+  void drop_lock(InodeId parent, const char* name);
+  // `name` is about to be made: when it is a suspect lock whose time is over, it is removed. To be
+  // called inside no unit.
+  [[nodiscard]] Status clear_way(const Caller& caller, InodeId parent, const char* name);
+  [[nodiscard]] Owner owner_of(const Caller& caller, std::string_view job,
+                               std::vector<ProcessSeen>* ancestors);
+
+  // Taking away the last name of something in `unit`.
+  struct Victim {
+    Attributes attributes;
+    InodeRef inode;  // empty when the kernel does not know it
+    UnitRef unit;
+    bool unit_top = false;
+  };
+  [[nodiscard]] Result<Victim> victim(const Parent& parent, const char* name);
+  // Runs `remove` (the backing call) and settles: locks held as the order demands.
+  [[nodiscard]] Status remove_victim(const Caller& caller, Victim& victim,
+                                     const std::function<Status()>& remove);
+  void settle_gone(Victim& victim);
+
+  // Renaming (rename.cc, rename_across.cc).
+  struct RenameSide;
+  struct RenamePlan;
+  [[nodiscard]] Result<RenameSide> rename_side(InodeId parent, const char* name);
+  [[nodiscard]] Result<std::string> child_path(const RenameSide& side);
+  [[nodiscard]] Status rename_in_place(const Caller& caller, RenamePlan& plan);
+  [[nodiscard]] Status rename_exchange(const Caller& caller, RenamePlan& plan);
+  [[nodiscard]] Status rename_file_across(const Caller& caller, RenamePlan& plan);
+  [[nodiscard]] Status rename_tree_across(const Caller& caller, RenamePlan& plan);
+  // The backing rename, with what it replaces settled.
+  [[nodiscard]] Status rename_backing(const Caller& caller, RenamePlan& plan);
+  // Locks and unit paths follow the names.
+  [[nodiscard]] Status settle_names(const Caller& caller, const RenamePlan& plan);
+  void update_paths_below(const std::string& from, const std::string& to);
+  [[nodiscard]] Result<UnitRef> new_unit_for(const Caller& caller, const RenamePlan& plan);
+  [[nodiscard]] Status make_destinations(Subtree& tree);
+  [[nodiscard]] Status move_tree(const Caller& caller, RenamePlan& plan, Subtree& tree);
+  void rebind_tree(Subtree& tree);
+
+  // Opening (open.cc).
+  [[nodiscard]] Result<Opened> register_open(Inode& inode, std::unique_ptr<OpenFile> file,
+                                             const Attributes& attributes, bool writable)
+      REQUIRES(inode.size_mu);
+  [[nodiscard]] Status truncate_open(Inode& inode, int fd, std::int64_t size, Unit& unit)
+      REQUIRES(inode.size_mu);
+  [[nodiscard]] Status ensure_known(Inode& inode, int fd) REQUIRES(inode.size_mu);
+  // Charges growth to `size`, runs `act`, keeps what `act` says the size has become.
+  [[nodiscard]] Status resize(Inode& inode, Unit& unit, std::int64_t size,
+                              const std::function<Result<std::int64_t>()>& act)
+      REQUIRES(inode.size_mu);
+
+  // Attributes (attributes.cc).
+  [[nodiscard]] Status change_size(const Caller& caller, Inode& inode, Unit& unit, OpenFile* file,
+                                   std::int64_t size);
+  [[nodiscard]] Status change_owner(const Caller& caller, Inode& inode, Unit& unit, int fd,
+                                    const AttributeChange& change);
+
+  Volume& volume_;
+  Agenda& agenda_;
+  BackingIds& backing_ids_;
+  const std::int64_t passthrough_from_;
+  std::function<void(const FileHandle&)> directory_moved_;  // set before requests are served
+  std::atomic<std::uint64_t> open_files_{0};
+};
+
+}  // namespace ebbfs

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two lifetimes. The inode *number* (InodeId) belongs to the kernel: from the first reply that
+// names it until the FORGET that takes the lookup count to zero. The inode *object* (Inode) belongs
+// to us: it lives while the kernel knows the number, a file of it is open, or a reference is held.
+// RELEASE may arrive after FORGET, hence one count for all three.
+//
+// A number can be used again by the backing filesystem while the kernel still knows it (the file
+// was removed elsewhere, say purged from the trash). Then the object is bound to the new handle in
+// place, and the generation in the reply tells the kernel that the old one is dead.
+//
+// Threading: all from any thread. The table is sharded. Lock order, outer to inner:
+//   Inode::size_mu         held over backing calls
+//     Inode::mu_           copying a Place, nothing else
+//   InodeTable::Shard::mu  its map, and counts that may become zero; never held together with the
+//                          two above, so finding an inode never waits for a backing call
+#pragma once
+
+#include <sys/stat.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+
+#include "fs/unit_table.h"
+#include "index/mutex.h"
+#include "index/types.h"
+#include "index/usage.h"
+#include "policy/classifier.h"
+
+namespace ebbfs {
+
+// How the kernel has a regular file open (fs/data.cc explains the rules).
+enum class OpenMode : std::uint8_t { none, cached, passthrough };
+
+class Inode {
+ public:
+  const InodeId id;
+
+  // What the number stands for and where it belongs; short critical sections only.
+  struct Place {
+    FileHandle handle;
+    UnitRef unit;
+    MatchState state = kDeadState;  // of a directory, in all class globs
+    std::uint32_t mode = 0;         // type and, for directories, the setgid bit
+    gid_t gid = 0;                  // of a directory, for setgid inheritance
+    bool unit_top = false;
+
+    bool operator==(const Place&) const = default;
+  };
+  Inode(InodeId number, const Place& place) : id(number), place_(place) {}
+  Inode(const Inode&) = delete;
+  Inode& operator=(const Inode&) = delete;
+
+  [[nodiscard]] Place place() const EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    return place_;
+  }
+  [[nodiscard]] UnitRef unit() const EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    return place_.unit;
+  }
+  [[nodiscard]] FileHandle handle() const EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    return place_.handle;
+  }
+  // After a change of attributes: what new names below a directory inherit.
+  void set_mode_and_gid(std::uint32_t mode, gid_t gid) EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    place_.mode = mode;
+    place_.gid = gid;
+  }
+  // Moves the object to another unit (rename between units, with both units frozen).
+  void move_to(const UnitRef& unit, MatchState state, bool unit_top) EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    place_.unit = unit;
+    place_.state = state;
+    place_.unit_top = unit_top;
+  }
+  // Binds the object to `place`. When the handle differs from the one before, what was known of the
+  // old file is dropped: only then is `size_mu` taken. No file of the old one can be open, as the
+  // backing filesystem does not use a number again before the last close.
+  void bind(const Place& place) EXCLUDES(mu_, size_mu);
+
+  // Size, owner and openness of a regular file, with the charge that follows from them. The lock is
+  // held over the backing call that changes the size (extending write, truncate, fallocate, copy,
+  // last unlink, chown): the kernel serialises these on one inode, so it is not contended; who may
+  // not block takes it by PatientLock.
+  mutable Mutex size_mu;
+  struct Extent {
+    std::int64_t size = 0;
+    uid_t uid = 0;
+    gid_t gid = 0;
+    bool known = false;     // size, uid and gid are right: kept so while the file is open
+    bool unlinked = false;  // no name left; charged until the last release
+    std::uint32_t opens = 0;
+    OpenMode mode = OpenMode::none;
+    std::uint32_t moded_opens = 0;  // in `mode`
+    std::int32_t backing_id = 0;    // of the kernel, while mode is passthrough
+    bool page_cache_stale = false;  // written past the kernel's page cache of this inode
+  };
+  Extent extent GUARDED_BY(size_mu);
+
+ private:
+  friend class InodeRef;
+  friend class InodeTable;
+  // Whether that was enough: the handle is the one before.
+  [[nodiscard]] bool rebind(const Place& place) EXCLUDES(mu_);
+
+  mutable Mutex mu_;
+  Place place_ GUARDED_BY(mu_);
+  // Atomics, because references come and go on every request. Lookups, opens and references
+  // together; changed to zero only under the shard's mutex.
+  std::atomic<std::uint64_t> refs_{0};
+  std::atomic<std::uint64_t> lookups_{0};
+};
+
+class InodeTable;
+
+// A counted reference; keeps the object, not the kernel's number.
+class InodeRef {
+ public:
+  InodeRef() = default;
+  InodeRef(InodeRef&& other) noexcept
+      : table_(std::exchange(other.table_, nullptr)),
+        inode_(std::exchange(other.inode_, nullptr)) {}
+  InodeRef& operator=(InodeRef&& other) noexcept;
+  InodeRef(const InodeRef&) = delete;
+  InodeRef& operator=(const InodeRef&) = delete;
+  ~InodeRef();
+
+  explicit operator bool() const { return inode_ != nullptr; }
+  Inode& operator*() const { return *inode_; }
+  Inode* operator->() const { return inode_; }
+  // The kernel was told this number once more.
+  void add_lookup() const;
+
+ private:
+  friend class InodeTable;
+  InodeRef(InodeTable* table, Inode* inode) : table_(table), inode_(inode) {}
+  InodeTable* table_ = nullptr;
+  Inode* inode_ = nullptr;
+};
+
+class InodeTable {
+ public:
+  InodeTable() = default;
+  InodeTable(const InodeTable&) = delete;
+  InodeTable& operator=(const InodeTable&) = delete;
+
+  // Empty when the number is not known.
+  [[nodiscard]] InodeRef find(InodeId id);
+  // The object of `id`, made or bound anew when it is not the one with `place.handle`. The unit and
+  // state of an object that stays are those of `place` too: the caller has just looked.
+  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place);
+  // FORGET. A count larger than what was given out is a broken invariant and aborts: the object may
+  // be in use under a number that the kernel believes dead.
+  void forget(InodeId id, std::uint64_t lookups);
+  [[nodiscard]] std::size_t size() const { return size_.load(std::memory_order_relaxed); }
+  // Unmounted: nothing is known to the kernel any more.
+  void clear_lookups();
+
+ private:
+  friend class InodeRef;
+  static constexpr std::size_t kShards = 64;
+  using Inodes = std::unordered_map<std::uint64_t, Inode>;  // by raw InodeId; addresses are stable
+  struct Shard {
+    Mutex mu;
+    Inodes inodes GUARDED_BY(mu);
+  };
+  Shard& shard(InodeId id) { return shards_[(raw(id) * 0x9E3779B97F4A7C15ULL) >> 58]; }
+  // Gives back one reference, and the object with the last of all.
+  void drop(Inode& inode);
+  // The same for `count` references, none left to anybody else when they are all.
+  [[nodiscard]] Inodes::node_type drop_locked(Shard& shard, Inode& inode, std::uint64_t count)
+      REQUIRES(shard.mu);
+
+  std::array<Shard, kShards> shards_;
+  std::atomic<std::size_t> size_{0};
+};
+
+// What the kernel is told to tell two uses of one inode number apart; never 0. The kernel keeps the
+// low 32 bits, which are as good as the rest.
+[[nodiscard]] std::uint64_t generation_of(const FileHandle& handle);
+
+}  // namespace ebbfs

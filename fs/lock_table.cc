@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/lock_table.h"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+namespace ebbfs {
+namespace {
+
+// Takes `lock`, known as `member`, out of the group `key`; a group that is empty goes.
+template <typename Groups, typename Key, typename Member>
+void erase_from(Groups& groups, const Key& key, const Member& member, const Lock& lock) {
+  const auto group = groups.find(key);
+  if (group == groups.end()) return;
+  auto& locks = group->second;
+  const auto found = locks.find(member);
+  // A name may stand for a lock taken since.
+  if (found != locks.end() && found->second.get() == &lock) locks.erase(found);
+  if (locks.empty()) groups.erase(group);
+}
+
+template <typename Locks>
+std::vector<LockRef> values(const Locks& locks) {
+  std::vector<LockRef> list;
+  list.reserve(locks.size());
+  for (const auto& [key, lock] : locks) list.push_back(lock);
+  return list;
+}
+
+template <typename Groups, typename Key>
+std::vector<LockRef> group(const Groups& groups, const Key& key) {
+  const auto found = groups.find(key);
+  return found == groups.end() ? std::vector<LockRef>{} : values(found->second);
+}
+
+}  // namespace
+
+LockTable::LockTable(UnitIndex& index, ProcessTable& processes)
+    : index_(index), processes_(processes) {}
+
+Result<LockRef> LockTable::add(LockRecord record, bool cgroup_owner, WallTime due) {
+  if (const LockRef before = find(record.parent_inode, record.name)) remove(before);
+  record.id = index_.next_lock_id();
+  if (const auto stored = index_.put_lock(record, due); !stored) {
+    return std::unexpected(stored.error());
+  }
+  return take(std::move(record), cgroup_owner);
+}
+
+LockRef LockTable::restore(LockRecord record, bool cgroup_owner) {
+  return take(std::move(record), cgroup_owner);
+}
+
+// In the maps before it is watched, so that an end reported at once finds the lock there; and who
+// finds it waits for `lock->mu` until the watch is set up.
+LockRef LockTable::take(LockRecord record, bool cgroup_owner) {
+  auto lock = std::make_shared<Lock>(std::move(record));
+  const MutexLock state(lock->mu);
+  lock->owned_by_cgroup = cgroup_owner;
+  {
+    const WriterLock maps(mu_);
+    by_id_.emplace(raw(lock->id), lock);
+    // Erased first, not assigned: the key must view the name in the new Lock.
+    Names& names = by_directory_[raw(lock->parent_inode)];
+    names.erase(lock->name);
+    names.emplace(lock->name, lock);
+    by_unit_[raw(lock->unit)].emplace(raw(lock->id), lock);
+    by_object_[raw(lock->object_inode)].emplace(raw(lock->id), lock);
+    insert_owner(lock);
+    size_.store(by_id_.size(), std::memory_order_relaxed);
+  }
+  watch(*lock);
+  return lock;
+}
+
+void LockTable::insert_owner(const LockRef& lock) {
+  const Owner& owner = lock->record.owner;
+  if (!lock->owned_by_cgroup && owner.process.id.known()) {
+    by_process_[owner.process.id].emplace(raw(lock->id), lock);
+  }
+  if (lock->owned_by_cgroup && !owner.cgroup.empty()) {
+    by_cgroup_[owner.cgroup].emplace(raw(lock->id), lock);
+  }
+}
+
+void LockTable::erase_owner(const Lock& lock) {
+  const Owner& owner = lock.record.owner;
+  if (lock.owned_by_cgroup) {
+    erase_from(by_cgroup_, owner.cgroup, raw(lock.id), lock);
+  } else {
+    erase_from(by_process_, owner.process.id, raw(lock.id), lock);
+  }
+}
+
+void LockTable::remove(const LockRef& lock) {
+  const LockRef kept = lock;  // the caller's reference may be one that the maps hold
+  const MutexLock state(kept->mu);
+  if (std::exchange(kept->removed, true)) return;
+  if (const auto erased = index_.erase_lock(kept->id); !erased) {
+    // The record is found to be stale at the next start: its object is no longer at that name.
+    spdlog::error("op=erase_lock path={} errno={}", kept->record.path, code(erased.error()));
+  }
+  {
+    const WriterLock maps(mu_);
+    erase_from(by_directory_, raw(kept->parent_inode), kept->name, *kept);
+    erase_from(by_unit_, raw(kept->unit), raw(kept->id), *kept);
+    erase_from(by_object_, raw(kept->object_inode), raw(kept->id), *kept);
+    erase_owner(*kept);
+    by_id_.erase(raw(kept->id));
+    size_.store(by_id_.size(), std::memory_order_relaxed);
+  }
+  if (std::exchange(kept->watched, false)) unwatch(kept->record, kept->owned_by_cgroup);
+}
+
+Status LockTable::update(const LockRef& lock, const LockRecord& changed, bool cgroup_owner,
+                         WallTime due) {
+  const MutexLock state(lock->mu);
+  if (lock->removed) return fail(ESTALE);
+  if (auto stored = index_.put_lock(changed, due); !stored) return stored;
+  const bool was_watched = lock->watched;
+  const bool was_by_cgroup = lock->owned_by_cgroup;
+  LockRecord before;
+  {
+    const WriterLock maps(mu_);
+    erase_owner(*lock);
+    before = std::exchange(lock->record, changed);
+    lock->owned_by_cgroup = cgroup_owner;
+    insert_owner(lock);
+  }
+  // Watched anew before the old watch ends: an owner that stays is watched throughout.
+  watch(*lock);
+  if (was_watched) unwatch(before, was_by_cgroup);
+  return {};
+}
+
+// A watch tells of an end once, and may have done so for another lock of the same owner: so the
+// state is asked for as well.
+void LockTable::watch(Lock& lock) {
+  const Owner& owner = lock.record.owner;
+  const ProcessId& process = owner.process.id;
+  lock.watched = false;
+  lock.owner_state = OwnerState{};
+  if (lock.owned_by_cgroup && !owner.cgroup.empty()) {
+    lock.watched = processes_.watch_cgroup(owner.cgroup).has_value();
+    if (lock.watched) lock.owner_state = processes_.cgroup_state(owner.cgroup);
+    // The cgroup of that name is another one since the machine was started again.
+    if (owner.boot != processes_.boot_id()) lock.owner_state.life = OwnerState::Life::ended;
+  }
+  if (!lock.owned_by_cgroup && process.known()) {
+    lock.watched = processes_.watch(process).has_value();
+    if (lock.watched) lock.owner_state = processes_.state(process, owner.boot);
+  }
+  lock.suspect = lock.owner_state.life != OwnerState::Life::alive;
+}
+
+void LockTable::unwatch(const LockRecord& record, bool by_cgroup) {
+  if (by_cgroup) {
+    processes_.unwatch_cgroup(record.owner.cgroup);
+  } else {
+    processes_.unwatch(record.owner.process.id);
+  }
+}
+
+LockRef LockTable::find(LockId id) const {
+  const ReaderLock lock(mu_);
+  const auto found = by_id_.find(raw(id));
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
+LockRef LockTable::find(InodeId parent, std::string_view name) const {
+  const ReaderLock lock(mu_);
+  const auto directory = by_directory_.find(raw(parent));
+  if (directory == by_directory_.end()) return nullptr;
+  const auto found = directory->second.find(name);
+  return found == directory->second.end() ? nullptr : found->second;
+}
+
+LockRef LockTable::find_object(InodeId object) const {
+  const ReaderLock lock(mu_);
+  const auto found = by_object_.find(raw(object));
+  return found == by_object_.end() ? nullptr : found->second.rbegin()->second;
+}
+
+LockRef LockTable::find_directory(InodeId object) const {
+  LockRef lock = find_object(object);
+  return lock != nullptr && lock->is_directory ? lock : nullptr;
+}
+
+std::vector<LockRef> LockTable::of_process(const ProcessId& process) const {
+  const ReaderLock lock(mu_);
+  return group(by_process_, process);
+}
+
+std::vector<LockRef> LockTable::of_cgroup(const std::string& cgroup) const {
+  const ReaderLock lock(mu_);
+  return group(by_cgroup_, cgroup);
+}
+
+std::vector<LockRef> LockTable::in_unit(UnitId unit) const {
+  const ReaderLock lock(mu_);
+  return group(by_unit_, raw(unit));
+}
+
+std::vector<LockRef> LockTable::in_directory(InodeId directory) const {
+  const ReaderLock lock(mu_);
+  return group(by_directory_, raw(directory));
+}
+
+std::vector<LockRef> LockTable::all() const {
+  const ReaderLock lock(mu_);
+  return values(by_id_);
+}
+
+}  // namespace ebbfs

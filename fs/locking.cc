@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The request path's part of locks: noticing that a name just made is one, and who made it.
+#include <spdlog/spdlog.h>
+
+#include "fs/filesystem.h"
+#include "fs/git_directory.h"
+
+namespace ebbfs {
+namespace {
+
+std::string last_component(const std::string& path) {
+  return path.substr(path.find_last_of('/') + 1);
+}
+
+}  // namespace
+
+Owner Filesystem::owner_of(const Caller& caller, std::string_view job,
+                           std::vector<ProcessSeen>* ancestors) {
+  CallerIdentity identity = volume_.processes.identify(caller.tid);
+  Owner owner;
+  owner.uid = caller.uid;
+  owner.gid = caller.gid;
+  owner.process = std::move(identity.process);
+  owner.boot = volume_.processes.boot_id();
+  owner.pid_ns = identity.pid_ns;
+  owner.job = job.empty() ? last_component(identity.cgroup) : std::string(job);
+  owner.cgroup = std::move(identity.cgroup);
+  if (ancestors != nullptr) *ancestors = std::move(identity.ancestors);
+  return owner;
+}
+
+const ClassRule* Filesystem::lock_rule(const Policy& policy, const Parent& parent,
+                                       const char* name) {
+  const Match& match = parent.match;
+  if (match.lock_class != kNoClass) return &policy.classes[match.lock_class];
+  if (match.git_lock_class == kNoClass) return nullptr;
+  if (!is_own_git_lock(volume_.backing, parent.fd->get(), name)) return nullptr;
+  return &policy.classes[match.git_lock_class];
+}
+
+LockRef Filesystem::suspect_lock(InodeId parent, const char* name) {
+  if (volume_.locks.empty()) return nullptr;
+  LockRef lock = volume_.locks.find(parent, name);
+  if (lock == nullptr) return nullptr;
+  const MutexLock held(lock->mu);
+  return lock->suspect && !lock->removed ? lock : nullptr;
+}
+
+Status Filesystem::take_lock(const Caller& caller, const Parent& parent, const char* name,
+                             const Child& child) {
+  if (parent.match.lock_class == kNoClass && parent.match.git_lock_class == kNoClass) return {};
+  const auto policy = volume_.rules.policy();
+  const ClassRule* rule = lock_rule(*policy, parent, name);
+  if (rule == nullptr) return {};
+
+  LockRecord record;
+  record.owner = owner_of(caller, volume_.rules.classifier().job(parent.match), &record.ancestors);
+  auto path = volume_.backing.path_of(parent.fd->get());
+  if (!path) return std::unexpected(path.error());
+  if (!path->empty()) path->push_back('/');
+  record.path = *path + name;
+  record.parent = parent.place.handle;
+  record.parent_inode = parent.inode->id;
+  record.name = name;
+  record.object = child.inode->handle();
+  record.object_inode = child.inode->id;
+  record.is_directory = is_directory(child.attributes);
+  record.unit = parent.place.unit->id();
+  record.class_name = rule->name;
+  record.made = volume_.clock.wall_now();
+  const bool by_cgroup = rule->owner == OwnerMode::cgroup;
+  const bool visible = by_cgroup ? !record.owner.cgroup.empty() : record.owner.process.id.known();
+  if (!visible) record.certainty = OwnerCertainty::unknown;
+  const WallTime due = visible || rule->ttl == kNoLimit ? kNever : record.made + rule->ttl;
+
+  // A directory in which somebody else takes locks is a place for them, not a lock.
+  if (const LockRef around = volume_.locks.find_directory(parent.inode->id)) {
+    const bool same_owner = [&] {
+      const MutexLock held(around->mu);
+      return around->record.owner.process == record.owner.process;
+    }();
+    if (!same_owner) volume_.locks.remove(around);
+  }
+  const auto lock = volume_.locks.add(std::move(record), by_cgroup, due);
+  if (!lock) return std::unexpected(lock.error());
+  const bool ended_already = [&] {
+    const MutexLock held((*lock)->mu);
+    return visible && (*lock)->suspect;
+  }();
+  if (ended_already) {
+    const WallTime now = volume_.clock.wall_now();
+    (void)volume_.index.reschedule(Deadline::Kind::lock, raw((*lock)->id), now);
+    agenda_.due_at(now);
+  } else if (due != kNever) {
+    agenda_.due_at(due);
+  }
+  return {};
+}
+
+void Filesystem::retake_lock(const Caller& caller, InodeId inode) {
+  if (volume_.locks.empty()) return;
+  const LockRef lock = volume_.locks.find_object(inode);
+  if (lock == nullptr) return;
+  LockRecord changed;
+  {
+    const MutexLock held(lock->mu);
+    if (!lock->suspect || lock->removed) return;
+    changed = lock->record;
+  }
+  const auto policy = volume_.rules.policy();
+  const ClassRule* rule = policy->find_class(changed.class_name);
+  if (rule == nullptr) return;
+  const bool by_cgroup = rule->owner == OwnerMode::cgroup;
+  changed.owner = owner_of(caller, changed.owner.job, &changed.ancestors);
+  const bool visible = by_cgroup ? !changed.owner.cgroup.empty() : changed.owner.process.id.known();
+  if (!visible) return;
+  changed.certainty = OwnerCertainty::certain;
+  changed.made = volume_.clock.wall_now();
+  if (const auto updated = volume_.locks.update(lock, changed, by_cgroup, kNever); !updated) {
+    spdlog::warn("event=lock_not_updated path={} errno={}", changed.path, code(updated.error()));
+  }
+}
+
+void Filesystem::drop_lock(InodeId parent, const char* name) {
+  if (volume_.locks.empty()) return;
+  if (const LockRef lock = volume_.locks.find(parent, name)) volume_.locks.remove(lock);
+}
+
+Status Filesystem::clear_way(const Caller& caller, InodeId parent, const char* name) {
+  const LockRef lock = suspect_lock(parent, name);
+  if (lock == nullptr) return {};
+  // Judging may wait for backing calls, other locks and the lock's unit.
+  if (!caller.may_block) return std::unexpected(kDefer);
+  (void)agenda_.reclaim_if_due(lock);
+  return {};
+}
+
+}  // namespace ebbfs

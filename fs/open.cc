@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening and closing. The kernel holds an inode in one of three modes, and a wrong mix fails the
+// open with EIO, so the mode of each open is decided here, under the inode's size_mu:
+//   - A writer is direct: its writes come to us, because each may be refused. Without passthrough
+//     such an open does not bind the inode to a mode, though it can map the file, which does.
+//   - A reader of a small file is cached, and the kernel keeps its pages after the close.
+//   - A reader of a larger file passes through to the backing file, but only when no other open
+//     could be caching (none at all, or only passthrough ones).
+//   - While an inode is in passthrough mode every further open must carry passthrough too; a writer
+//     then is direct and passthrough at once: writes come to us, mmap goes to the backing file.
+#include <fcntl.h>
+
+#include "fs/credentials.h"
+#include "fs/filesystem.h"
+
+namespace ebbfs {
+namespace {
+
+constexpr Usage kOneInode{.bytes = {0}, .inodes = 1};
+
+// What the backing file is opened with. Not O_APPEND and O_DIRECT: offsets and alignment are the
+// kernel's business, and mmap writeback comes unaligned.
+int backing_flags(int flags) {
+  const bool cuts_only = (flags & O_TRUNC) != 0 && (flags & O_ACCMODE) == O_RDONLY;
+  const int access = cuts_only ? O_RDWR : flags & O_ACCMODE;
+  return access | (flags & (O_SYNC | O_DSYNC)) | O_NOFOLLOW;
+}
+
+bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
+
+}  // namespace
+
+Status Filesystem::ensure_known(Inode& inode, int fd) {
+  if (inode.extent.known) return {};
+  const auto attributes = volume_.backing.stat(fd, "");
+  if (!attributes) return std::unexpected(attributes.error());
+  inode.extent.size = static_cast<std::int64_t>(attributes->stx_size);
+  inode.extent.uid = attributes->stx_uid;
+  inode.extent.gid = attributes->stx_gid;
+  inode.extent.known = true;
+  return {};
+}
+
+Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile> file,
+                                         const Attributes& attributes, bool writable) {
+  Inode::Extent& extent = inode.extent;
+  Opened opened;
+  file->writable = writable;
+  const bool large =
+      passthrough_from_ >= 0 && static_cast<std::int64_t>(attributes.stx_size) >= passthrough_from_;
+  if (extent.mode == OpenMode::passthrough) {
+    opened.backing_id = extent.backing_id;
+    opened.direct_io = writable;
+  } else if (writable) {
+    opened.direct_io = true;
+  } else {
+    if (extent.opens == 0 && large) opened.backing_id = backing_ids_.open(file->fd());
+    if (opened.backing_id > 0) {
+      extent.mode = OpenMode::passthrough;
+      extent.backing_id = opened.backing_id;
+    } else {
+      extent.mode = OpenMode::cached;
+      opened.keep_cache = !extent.page_cache_stale;
+      extent.page_cache_stale = false;
+    }
+  }
+  file->mode = opened.backing_id > 0 ? OpenMode::passthrough
+               : writable            ? OpenMode::none
+                                     : OpenMode::cached;
+  // Mapped writes of a passthrough file never meet the kernel's cache of this inode.
+  if (writable && opened.backing_id > 0) extent.page_cache_stale = true;
+  if (file->mode != OpenMode::none) ++extent.moded_opens;
+  ++extent.opens;
+  if (!extent.known) {
+    extent.size = static_cast<std::int64_t>(attributes.stx_size);
+    extent.uid = attributes.stx_uid;
+    extent.gid = attributes.stx_gid;
+    extent.known = true;
+  }
+  inode.unit()->opened();
+  open_files_.fetch_add(1, std::memory_order_relaxed);
+  opened.file = std::move(file);
+  return opened;
+}
+
+Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
+                                bool clear_privileges) {
+  auto inode = find(id);
+  if (!inode) return std::unexpected(inode.error());
+  const auto entered = use(caller, (*inode)->unit());
+  if (!entered) return std::unexpected(entered.error());
+  const bool truncates = (flags & O_TRUNC) != 0;
+  const bool writable = writes(flags) || truncates;
+  auto fd = open_by_handle(volume_, (*inode)->handle(), backing_flags(flags));
+  if (!fd) return std::unexpected(fd.error());
+
+  Inode& object = **inode;
+  const PatientLock size_lock(object.size_mu, caller.may_block);
+  if (!size_lock) return std::unexpected(kDefer);
+  if (truncates) {
+    if (const auto known = ensure_known(object, fd->get()); !known) {
+      return std::unexpected(known.error());
+    }
+    const auto cut = truncate_open(object, fd->get(), 0, entered->unit());
+    if (!cut) return std::unexpected(cut.error());
+  }
+  const auto attributes = volume_.backing.stat(fd->get(), "");
+  if (!attributes) return std::unexpected(attributes.error());
+  if (truncates && clear_privileges) {
+    (void)volume_.backing.change_mode(fd->get(), without_privileges(attributes->stx_mode));
+  }
+  auto file = std::make_unique<OpenFile>(std::move(*fd), std::move(*inode));
+  file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
+  auto opened = register_open(object, std::move(file), *attributes, writable);
+  if (writable) retake_lock(caller, id);
+  return opened;
+}
+
+Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, const char* name,
+                                   mode_t mode, int flags) {
+  if (const auto clear = clear_way(caller, parent_id, name); !clear) {
+    return std::unexpected(clear.error());
+  }
+  auto parent = enter_parent(caller, parent_id, name);
+  if (!parent) return std::unexpected(parent.error());
+  const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
+  auto reservation = volume_.accounting.reserve(payer, kOneInode);
+  if (!reservation) return std::unexpected(reservation.error());
+
+  const int dir = parent->fd->get();
+  const auto made = [&]() -> Result<UniqueFd> {
+    const auto credentials = CredentialScope::enter(caller.uid, caller.gid, caller.umask);
+    if (!credentials) return std::unexpected(credentials.error());
+    return volume_.backing.open_at(dir, name, backing_flags(flags) | O_CREAT | O_EXCL, mode);
+  };
+  auto fd = made();
+  if (!fd && (fd.error() == Errno{EMFILE} || fd.error() == Errno{ENFILE})) {
+    volume_.directories.shrink();
+    fd = made();
+  }
+  if (!fd && fd.error() == Errno{EEXIST} && (flags & O_EXCL) == 0) {
+    // It appeared behind the kernel's back: an ordinary open of what is there.
+    auto child = look_at_child(volume_, parent->place, dir, name);
+    if (!child) return std::unexpected(child.error());
+    auto opened = open(caller, child->inode->id, flags, false);
+    if (!opened) return std::unexpected(opened.error());
+    return Created{entry_of(std::move(*child)), std::move(*opened)};
+  }
+  if (!fd) return std::unexpected(fd.error());
+
+  const auto undo = [&](Errno error) -> Result<Created> {
+    (void)volume_.backing.unlink(dir, name);
+    return std::unexpected(error);
+  };
+  auto child = adopt_new(caller, *parent, name);
+  if (!child) return undo(child.error());
+  const auto charged = charge_new(caller, *parent, *child, std::move(*reservation));
+  if (!charged) return undo(charged.error());
+  if (const auto locked = take_lock(caller, *parent, name, *child); !locked) {
+    const UnitRef unit = child->inode->unit();
+    volume_.accounting.release({*unit, child->attributes.stx_uid, child->attributes.stx_gid},
+                               child->inode->id, kOneInode, kOneInode);
+    return undo(locked.error());
+  }
+  Inode& object = *child->inode;
+  auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.id));
+  file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
+  // Nobody else can know the inode yet, so the lock is free.
+  const MutexLock size_lock(object.size_mu);
+  auto opened = register_open(object, std::move(file), child->attributes, writes(flags));
+  if (!opened) return undo(opened.error());
+  return Created{entry_of(std::move(*child)), std::move(*opened)};
+}
+
+Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_id, mode_t mode,
+                                           int flags) {
+  auto parent = enter_parent(caller, parent_id, "");
+  if (!parent) return std::unexpected(parent.error());
+  const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
+  auto reservation = volume_.accounting.reserve(payer, kOneInode);
+  if (!reservation) return std::unexpected(reservation.error());
+  auto fd = [&]() -> Result<UniqueFd> {
+    const auto credentials = CredentialScope::enter(caller.uid, caller.gid, caller.umask);
+    if (!credentials) return std::unexpected(credentials.error());
+    const int how = (flags & (O_ACCMODE | O_SYNC | O_DSYNC | O_EXCL)) | O_TMPFILE;
+    return volume_.backing.open_at(parent->fd->get(), ".", how, mode);
+  }();
+  if (!fd) return std::unexpected(fd.error());
+  const auto attributes = volume_.backing.stat(fd->get(), "");
+  if (!attributes) return std::unexpected(attributes.error());
+  const auto handle = volume_.backing.handle(fd->get(), "");
+  if (!handle) return std::unexpected(handle.error());
+
+  Inode::Place place;
+  place.handle = *handle;
+  place.unit = parent->place.unit;
+  place.mode = attributes->stx_mode;
+  place.gid = attributes->stx_gid;
+  Child child{volume_.inodes.intern(InodeId{attributes->stx_ino}, place), *attributes};
+  const auto charged = charge_new(caller, *parent, child, std::move(*reservation));
+  if (!charged) return std::unexpected(charged.error());
+  Inode& object = *child.inode;
+  auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.id));
+  const MutexLock size_lock(object.size_mu);
+  auto opened = register_open(object, std::move(file), *attributes, true);
+  if (!opened) return std::unexpected(opened.error());
+  object.extent.unlinked = true;
+  return Created{entry_of(std::move(child)), std::move(*opened)};
+}
+
+Status Filesystem::release(const Caller& caller, OpenFile* file) {
+  Inode& inode = file->inode();
+  UnitRef unit;
+  {
+    const PatientLock size_lock(inode.size_mu, caller.may_block);
+    if (!size_lock) return std::unexpected(kDefer);
+    Inode::Extent& extent = inode.extent;
+    unit = inode.unit();
+    if (file->mode != OpenMode::none && --extent.moded_opens == 0) {
+      if (extent.mode == OpenMode::passthrough) backing_ids_.close(extent.backing_id);
+      extent.mode = OpenMode::none;
+      extent.backing_id = 0;
+    }
+    if (--extent.opens == 0) {
+      if (extent.unlinked) {
+        const Usage charge{charge_for_size(extent.size), 1};
+        const Payer payer{*unit, extent.uid, extent.gid};
+        volume_.accounting.release(payer, inode.id, charge, charge);
+      }
+      extent.known = false;
+      extent.unlinked = false;
+    }
+  }
+  // Whoever had it open was using the unit until now.
+  unit->touch(volume_.clock.wall_now());
+  if (unit->closed()) agenda_.unit_closed(unit->id());
+  open_files_.fetch_sub(1, std::memory_order_relaxed);
+  delete file;
+  return {};
+}
+
+}  // namespace ebbfs

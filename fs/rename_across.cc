@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Renames that take something from one unit to another: into a unit, out of one, or to a name that
+// makes it one. The charge moves first, as a whole or not at all; then the one backing rename; then
+// what the kernel knows of is bound to its new unit.
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "fs/rename_plan.h"
+#include "fs/subtree.h"
+
+namespace ebbfs {
+namespace {
+
+// How long a rename waits for the requests inside the units concerned.
+constexpr Duration kFreezePatience = std::chrono::seconds(2);
+
+// Units that are frozen for as long as this lives; thawed unless killed meanwhile.
+class Frozen {
+ public:
+  Frozen() = default;
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+  ~Frozen() {
+    for (const UnitRef& unit : units_) unit->thaw();
+  }
+  // Freezes all, the root unit first, then by rising id, so that two renames cannot hold each
+  // other up. EBUSY when requests inside do not end in time.
+  [[nodiscard]] Status freeze(std::vector<UnitRef> units) {
+    std::ranges::sort(units, {}, [](const UnitRef& unit) { return raw(unit->id()); });
+    const auto repeated = std::ranges::unique(units);
+    units.erase(repeated.begin(), repeated.end());
+    for (UnitRef& unit : units) {
+      if (!unit->freeze(kFreezePatience)) return fail(EBUSY);
+      units_.push_back(std::move(unit));
+    }
+    return {};
+  }
+
+ private:
+  std::vector<UnitRef> units_;
+};
+
+// Charges moved so far; moved back unless kept.
+class Moves {
+ public:
+  explicit Moves(Accounting& accounting) : accounting_(accounting) {}
+  Moves(const Moves&) = delete;
+  Moves& operator=(const Moves&) = delete;
+  ~Moves() {
+    for (const Move& move : moves_) {
+      UsageLedger& ledger = accounting_.ledger();
+      ledger.settle(ledger.cell(move.to->accounts(), move.uid, move.gid), -move.charge);
+      ledger.settle(ledger.cell(move.from->accounts(), move.uid, move.gid), move.charge);
+    }
+  }
+  [[nodiscard]] Status move(const UnitRef& from, const UnitRef& to, const Subtree::Item& item) {
+    if (from == to) return {};
+    const auto moved = accounting_.move({*from, item.uid, item.gid}, {*to, item.uid, item.gid},
+                                        item.inode, item.charge);
+    if (moved) moves_.push_back({from, to, item.uid, item.gid, item.charge});
+    return moved;
+  }
+  void keep() { moves_.clear(); }
+
+ private:
+  struct Move {
+    UnitRef from;
+    UnitRef to;
+    uid_t uid;
+    gid_t gid;
+    Usage charge;
+  };
+  Accounting& accounting_;
+  std::vector<Move> moves_;
+};
+
+// Open files go with their inode.
+void carry_opens(Inode& inode, Unit& from, Unit& to) REQUIRES(inode.size_mu) {
+  for (std::uint32_t i = 0; i < inode.extent.opens; ++i) {
+    to.opened();
+    (void)from.closed();
+  }
+}
+
+}  // namespace
+
+Result<UnitRef> Filesystem::new_unit_for(const Caller& caller, const RenamePlan& plan) {
+  auto path = child_path(plan.to);
+  if (!path) return std::unexpected(path.error());
+  UnitRecord record;
+  record.path = std::move(*path);
+  record.handle = plan.from.handle;
+  record.inode = InodeId{plan.from.present->stx_ino};
+  record.class_name = volume_.rules.policy()->classes[plan.to.match.tree_class].name;
+  record.owner = owner_of(caller, volume_.rules.classifier().job(plan.to.match), nullptr);
+  record.created = record.last_used = volume_.clock.wall_now();
+  const WallTime due = unit_deadline(volume_, record);
+  auto unit = volume_.units.create(std::move(record), due);
+  if (unit) agenda_.due_at(due);
+  return unit;
+}
+
+Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
+  const Attributes& source = *plan.from.present;
+  if (source.stx_nlink > 1) return fail(EXDEV);
+  const auto leaving = use(caller, plan.from.place.unit);
+  if (!leaving) return std::unexpected(leaving.error());
+  const auto entering = use(caller, plan.to.place.unit);
+  if (!entering) return std::unexpected(entering.error());
+  const InodeRef inode = volume_.inodes.find(InodeId{source.stx_ino});
+  if (!inode) return fail(ESTALE);
+  const PatientLock size_lock(inode->size_mu, caller.may_block);
+  if (!size_lock) return std::unexpected(kDefer);
+
+  Result<UnitRef> to = plan.to.place.unit;
+  if (plan.to.makes_unit()) to = new_unit_for(caller, plan);
+  if (!to) return std::unexpected(to.error());
+  Usage charge = charge_for(source);
+  if (inode->extent.known && is_regular(source)) charge.bytes = charge_for_size(inode->extent.size);
+  const Subtree::Item item{inode->id,  source.stx_uid,       source.stx_gid,    charge, 0, 0,
+                           kDeadState, plan.to.makes_unit(), plan.from.unit_top};
+  Moves moves(volume_.accounting);
+  Status done = moves.move(plan.from.unit, *to, item);
+  if (done) done = rename_backing(caller, plan);
+  if (!done) {
+    if (plan.to.makes_unit()) (void)volume_.units.remove(**to);
+    return done;
+  }
+  moves.keep();
+  volume_.accounting.born(**to, inode->id);
+  carry_opens(*inode, *plan.from.unit, **to);
+  inode->move_to(*to, kDeadState, plan.to.makes_unit());
+  if (plan.from.unit_top) (void)volume_.units.remove(*plan.from.unit);
+  return settle_names(caller, plan);
+}
+
+Status Filesystem::rename_tree_across(const Caller& caller, RenamePlan& plan) {
+  // Walks the tree with its units frozen: always from a worker.
+  if (!caller.may_block) return std::unexpected(kDefer);
+  const auto old_path = child_path(plan.from);
+  if (!old_path) return std::unexpected(old_path.error());
+  const auto new_path = child_path(plan.to);
+  if (!new_path) return std::unexpected(new_path.error());
+
+  std::vector<UnitRef> concerned{plan.from.place.unit, plan.to.place.unit, plan.from.unit};
+  if (plan.from.unit->is_root()) {
+    for (UnitRef& unit : volume_.units.all()) {
+      if (unit->path().starts_with(*old_path + "/")) concerned.push_back(std::move(unit));
+    }
+  }
+  Frozen frozen;
+  if (const auto held = frozen.freeze(std::move(concerned)); !held) return held;
+  auto tree = Subtree::walk(volume_, plan.from.fd->get(), plan.from.name.c_str(),
+                            plan.from.place.unit, plan.to.place.unit, plan.to.match, *new_path);
+  if (!tree) return std::unexpected(tree.error());
+  return move_tree(caller, plan, *tree);
+}
+
+Status Filesystem::make_destinations(Subtree& tree) {
+  const WallTime now = volume_.clock.wall_now();
+  for (Subtree::Destination& destination : tree.destinations()) {
+    if (destination.unit != nullptr) continue;
+    UnitRecord record = destination.record;
+    record.created = record.last_used = now;
+    const WallTime due = unit_deadline(volume_, record);
+    auto unit = volume_.units.create(std::move(record), due);
+    if (!unit) return std::unexpected(unit.error());
+    destination.unit = std::move(*unit);
+    destination.made = true;
+    agenda_.due_at(due);
+  }
+  return {};
+}
+
+Status Filesystem::move_tree(const Caller& caller, RenamePlan& plan, Subtree& tree) {
+  Moves moves(volume_.accounting);
+  Status done = make_destinations(tree);
+  for (const Subtree::Item& item : tree.items()) {
+    if (!done) break;
+    done = moves.move(tree.sources()[item.from], tree.destinations()[item.to].unit, item);
+  }
+  if (done) done = rename_backing(caller, plan);
+  if (!done) {
+    for (const Subtree::Destination& destination : tree.destinations()) {
+      if (destination.made) (void)volume_.units.remove(*destination.unit);
+    }
+    return done;
+  }
+  moves.keep();
+  rebind_tree(tree);
+  return settle_names(caller, plan);
+}
+
+void Filesystem::rebind_tree(Subtree& tree) {
+  for (const Subtree::Item& item : tree.items()) {
+    const UnitRef& from = tree.sources()[item.from];
+    const UnitRef& to = tree.destinations()[item.to].unit;
+    volume_.accounting.born(*to, item.inode);
+    const InodeRef inode = volume_.inodes.find(item.inode);
+    if (!inode) continue;
+    const MutexLock size_lock(inode->size_mu);
+    if (from != to) carry_opens(*inode, *from, *to);
+    inode->move_to(to, item.state, item.unit_top);
+  }
+  // Units whose top is in the tree and that are not kept have dissolved into others.
+  for (const UnitRef& unit : tree.sources()) {
+    if (unit->is_root()) continue;
+    const bool tops = std::ranges::any_of(tree.items(), [&](const Subtree::Item& item) {
+      return tree.sources()[item.from] == unit && item.was_top;
+    });
+    const bool kept = std::ranges::any_of(tree.destinations(), [&](const auto& destination) {
+      return destination.keeps && destination.unit == unit;
+    });
+    if (tops && !kept) (void)volume_.units.remove(*unit);
+  }
+  for (const Subtree::Destination& destination : tree.destinations()) {
+    if (destination.keeps) {
+      (void)volume_.units.set_path(*destination.unit, destination.record.path);
+    }
+  }
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/volume.h"
+
+#include <fcntl.h>
+
+namespace ebbfs {
+namespace {
+
+WallTime wall_of(const statx_timestamp& stamp) {
+  return WallTime(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
+}
+
+// A unit that nobody recorded: made behind our back or before us. Its age is what its top shows;
+// the census refines it.
+UnitRecord found_unit(const Attributes& attributes) {
+  UnitRecord record;
+  record.owner.uid = attributes.stx_uid;
+  record.owner.gid = attributes.stx_gid;
+  record.last_used = std::max(wall_of(attributes.stx_ctime), wall_of(attributes.stx_mtime));
+  record.created =
+      (attributes.stx_mask & STATX_BTIME) != 0 ? wall_of(attributes.stx_btime) : record.last_used;
+  return record;
+}
+
+Result<std::string> child_path(Volume& volume, const FileHandle& directory, std::string_view name) {
+  const auto fd = open_by_handle(volume, directory, O_RDONLY | O_DIRECTORY);
+  if (!fd) return std::unexpected(fd.error());
+  auto path = volume.backing.path_of(fd->get());
+  if (!path) return path;
+  if (!path->empty()) path->push_back('/');
+  path->append(name);
+  return path;
+}
+
+Result<UnitRef> record_unit(Volume& volume, const Inode::Place& parent, std::string_view name,
+                            const Match& match, const Attributes& attributes,
+                            const FileHandle& handle, const Owner* maker) {
+  auto path = child_path(volume, parent.handle, name);
+  if (!path) return std::unexpected(path.error());
+  UnitRecord record = found_unit(attributes);
+  if (maker != nullptr) {
+    record.owner = *maker;
+    record.created = record.last_used = volume.clock.wall_now();
+  }
+  record.path = std::move(*path);
+  record.handle = handle;
+  record.inode = InodeId{attributes.stx_ino};
+  record.class_name = volume.rules.policy()->classes[match.tree_class].name;
+  record.owner.job = volume.rules.classifier().job(match);
+  const WallTime due = unit_deadline(volume, record);
+  // What was there before us is still being counted, and this with it.
+  record.dirty = maker == nullptr && volume.units.root()->counting();
+  return volume.units.create(std::move(record), due);
+}
+
+}  // namespace
+
+Result<UniqueFd> open_by_handle(Volume& volume, const FileHandle& handle, int flags) {
+  auto fd = volume.backing.open_handle(handle, flags);
+  if (!fd && (fd.error() == Errno{EMFILE} || fd.error() == Errno{ENFILE})) {
+    volume.directories.shrink();
+    fd = volume.backing.open_handle(handle, flags);
+  }
+  return fd;
+}
+
+Result<SharedFd> directory_fd(Volume& volume, Inode& inode) {
+  if (auto fd = volume.directories.get(inode.id)) return fd;
+  auto opened = open_by_handle(volume, inode.handle(), O_RDONLY | O_DIRECTORY);
+  if (!opened) return std::unexpected(opened.error());
+  return volume.directories.put(inode.id, std::move(*opened));
+}
+
+Result<Inode::Place> place_child(Volume& volume, const Inode::Place& parent, std::string_view name,
+                                 const Attributes& attributes, const FileHandle& handle,
+                                 const Owner* maker) {
+  Inode::Place place;
+  place.handle = handle;
+  place.mode = attributes.stx_mode;
+  place.gid = attributes.stx_gid;
+  const Match match = volume.rules.classifier().step(parent.state, name);
+  place.state = match.state;
+  place.unit = parent.unit;
+  if (match.tree_class == kNoClass || !parent.unit->is_root()) return place;
+
+  place.unit_top = true;
+  place.state = volume.rules.classifier().inside_unit(match.state);
+  place.unit = volume.units.find_by_top(InodeId{attributes.stx_ino}, handle);
+  if (place.unit == nullptr) {
+    const MutexLock recording(volume.recording_mu);
+    place.unit = volume.units.find_by_top(InodeId{attributes.stx_ino}, handle);
+    if (place.unit != nullptr) return place;
+    auto unit = record_unit(volume, parent, name, match, attributes, handle, maker);
+    if (!unit) return std::unexpected(unit.error());
+    place.unit = std::move(*unit);
+  }
+  return place;
+}
+
+Result<Child> look_at_child(Volume& volume, const Inode::Place& parent, int dir, const char* name) {
+  const auto attributes = volume.backing.stat(dir, name);
+  if (!attributes) return std::unexpected(attributes.error());
+  if (!volume.backing.on_volume(*attributes)) return fail(EXDEV);
+  const auto handle = volume.backing.handle(dir, name);
+  if (!handle) return std::unexpected(handle.error());
+  const auto place = place_child(volume, parent, name, *attributes, *handle, nullptr);
+  if (!place) return std::unexpected(place.error());
+  return Child{volume.inodes.intern(InodeId{attributes->stx_ino}, *place), *attributes};
+}
+
+Result<std::string> path_of(Volume& volume, Inode& directory) {
+  const auto fd = directory_fd(volume, directory);
+  if (!fd) return std::unexpected(fd.error());
+  return volume.backing.path_of((*fd)->get());
+}
+
+WallTime unit_deadline(const Volume& volume, const UnitRecord& unit) {
+  const auto policy = volume.rules.policy();
+  const ClassRule* rule = policy->find_class(unit.class_name);
+  if (rule == nullptr) return kNever;
+  const auto after = [](WallTime from, Duration limit) {
+    return limit == kNoLimit ? kNever : from + limit;
+  };
+  return std::min(after(unit.last_used, rule->ttl), after(unit.created, rule->max_age));
+}
+
+}  // namespace ebbfs
