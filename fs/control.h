@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Answers the requests of ebbctl (fs/control_protocol.h); control.cc, and listing.cc for the lists.
+// The kernel vouches for the caller's uid: root and the owner of a thing may change it, users see
+// what is theirs, everybody sees the volume's state. Threading: any thread, holding no lock and
+// inside no unit.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "fs/census.h"
+#include "fs/control_protocol.h"
+#include "fs/control_status.h"
+#include "fs/control_views.h"
+#include "fs/filesystem.h"
+#include "fs/reaper.h"
+#include "fs/trash.h"
+#include "fs/volume.h"
+
+namespace ebbfs {
+
+// What status tells of the daemon itself.
+struct DaemonFacts {
+  std::string mount;
+  std::string backing;
+  WallTime started{};
+  std::function<bool()> io_uring;     // which transport requests come by
+  std::function<bool()> passthrough;  // whether the kernel agreed to it
+  // Reads the policy file again; the error is one line for people.
+  std::function<std::expected<void, std::string>()> reload_policy;
+};
+
+class Control {
+ public:
+  // All outlive the object.
+  Control(Volume& volume, Filesystem& filesystem, Reaper& reaper, Trash& trash, Census& census,
+          DaemonFacts facts)
+      : volume_(volume),
+        filesystem_(filesystem),
+        reaper_(reaper),
+        trash_(trash),
+        census_(census),
+        facts_(std::move(facts)) {}
+  Control(const Control&) = delete;
+  Control& operator=(const Control&) = delete;
+
+  // The reply's text to a request's text.
+  [[nodiscard]] std::string answer(const Caller& caller, std::string_view request);
+
+ private:
+  [[nodiscard]] ControlReply run(const Caller& caller, const ControlRequest& request);
+
+  [[nodiscard]] ControlReply status(const Caller& caller);
+  [[nodiscard]] ControlReply units(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply locks(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply show(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply events(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply pin(const Caller& caller, const ControlRequest& request, bool pinned);
+  [[nodiscard]] ControlReply expire(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply policy_show() const;
+  [[nodiscard]] ControlReply policy_reload(const Caller& caller);
+
+  [[nodiscard]] std::vector<ClassView> class_views() const;
+  [[nodiscard]] std::vector<UserView> user_views(const Caller& caller) const;
+  void describe_volume(StatusView& view) const;
+  // The clock of an unpinned unit runs again.
+  void agenda_due(const UnitRecord& record);
+  [[nodiscard]] ControlReply expire_unit(const UnitRef& unit, bool dry_run);
+  [[nodiscard]] ControlReply expire_lock(const LockRef& lock, bool dry_run);
+
+  // The unit or lock that `path` is or lies in; null when there is none.
+  [[nodiscard]] UnitRef unit_at(std::string_view path) const;
+  [[nodiscard]] LockRef lock_at(std::string_view path) const;
+  [[nodiscard]] UnitView view(const Unit& unit, WallTime now) const;
+  [[nodiscard]] LockView view(const Lock& lock, WallTime now) const;
+
+  Volume& volume_;
+  Filesystem& filesystem_;
+  Reaper& reaper_;
+  Trash& trash_;
+  Census& census_;
+  const DaemonFacts facts_;
+};
+
+}  // namespace ebbfs

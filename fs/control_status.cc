@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/control_status.h"
+
+#include "fs/control_codec.h"
+
+namespace ebbfs {
+
+// Not in an unnamed namespace: the codec finds these by argument-dependent lookup.
+
+template <typename Visitor, Like<VolumeView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("bytes_total", view.bytes_total);
+  v.field("bytes_used", view.bytes_used);
+  v.field("bytes_free", view.bytes_free);
+  v.field("inodes_total", view.inodes_total);
+  v.field("inodes_used", view.inodes_used);
+  v.field("inodes_free", view.inodes_free);
+}
+
+template <typename Visitor, Like<BackingView> View>
+static void fields(Visitor& v, View& view) {
+  v.path("path", view.path);
+  v.field("fs_type", view.fs_type);
+}
+
+template <typename Visitor, Like<HeapView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("bytes", view.bytes);
+  v.field("units", view.units);
+}
+
+template <typename Visitor, Like<ClassView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("name", view.name);
+  v.field("kind", view.kind);
+  v.field("units", view.units);
+  v.usage(view.usage);
+}
+
+template <typename Visitor, Like<UserView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("name", view.name);
+  v.field("uid", view.uid);
+  v.usage(view.usage);
+}
+
+template <typename Visitor, Like<AdoptionView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("running", view.running);
+  v.field("entries", view.entries);
+  v.field("started", view.started);
+}
+
+template <typename Visitor, Like<FdsView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("used", view.used);
+  v.field("limit", view.limit);
+}
+
+template <typename Visitor, Like<StatusView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("version", view.version);
+  v.field("pid", view.pid);
+  v.field("uptime_seconds", view.uptime);
+  v.path("mount", view.mount);
+  v.field("mode", view.mode);
+  v.field("enforcing", view.enforcing);
+  v.field("degraded", view.degraded);
+  v.field("transport", view.transport);
+  v.field("passthrough", view.passthrough);
+  v.field("backing", view.backing);
+  v.field("policy_source", view.policy_source);
+  v.field("provisional", view.provisional);
+  v.field("adoption", view.adoption);
+  v.field("adopt_grace_until", view.adopt_grace_until);
+  v.field("volume", view.volume);
+  v.field("trash", view.trash);
+  v.field("classes", view.classes);
+  v.field("users", view.users);
+  v.field("due", view.due);
+  v.field("next_expiry", view.next_expiry);
+  v.path("next_expiry_path", view.next_expiry_path);
+  v.field("last_reclaim", view.last_reclaim);
+  v.field("overdue_seconds", view.overdue);
+  v.field("open_files", view.open_files);
+  v.field("known_inodes", view.known_inodes);
+  v.field("fds", view.fds);
+}
+
+template nlohmann::json to_json(const StatusView&);
+template Result<StatusView> from_json(const nlohmann::json&);
+
+}  // namespace ebbfs

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The body of `ebbctl status` (DESIGN 9 names the keys that scripts rely on). Conventions as in
+// control_views.h. Values only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fs/control_json.h"
+#include "index/types.h"
+
+namespace ebbfs {
+
+struct VolumeView {
+  Bytes bytes_total;
+  Bytes bytes_used;
+  Bytes bytes_free;
+  std::int64_t inodes_total = 0;  // 0: the backing filesystem has no limit
+  std::int64_t inodes_used = 0;
+  std::int64_t inodes_free = 0;
+  bool operator==(const VolumeView&) const = default;
+};
+
+struct BackingView {
+  std::string path;     // as the daemon was given it; equal to `mount` when mounted in place
+  std::string fs_type;  // "xfs", "ext4", "tmpfs"...
+  bool operator==(const BackingView&) const = default;
+};
+
+// A number of units with what they hold.
+struct HeapView {
+  Bytes bytes;
+  std::int64_t units = 0;
+  bool operator==(const HeapView&) const = default;
+};
+
+struct ClassView {
+  std::string name;
+  std::string kind;        // "tree" or "lock"
+  std::int64_t units = 0;  // for kind lock: locks
+  Usage usage;
+  bool operator==(const ClassView&) const = default;
+};
+
+struct UserView {
+  std::string name;  // empty when the daemon's host has none for it
+  uid_t uid = 0;
+  Usage usage;
+  bool operator==(const UserView&) const = default;
+};
+
+// The first walk over content that was there before ebbfs.
+struct AdoptionView {
+  bool running = false;
+  std::int64_t entries = 0;         // seen so far
+  std::optional<WallTime> started;  // null when there was nothing to adopt
+  bool operator==(const AdoptionView&) const = default;
+};
+
+struct FdsView {
+  std::int64_t used = 0;
+  std::int64_t limit = 0;
+  bool operator==(const FdsView&) const = default;
+};
+
+struct StatusView {
+  std::string version;  // the daemon's
+  pid_t pid = 0;
+  Duration uptime{};
+  std::string mount;
+  std::string mode;                   // "enforce" or "observe"
+  bool enforcing = false;             // whether something would be removed if it were due now
+  std::vector<std::string> degraded;  // each a sentence: why not enforcing, or what is wrong
+  std::string transport;              // "io_uring" or "/dev/fuse"
+  bool passthrough = false;           // reads of large files bypass the daemon
+  BackingView backing;
+  std::string policy_source;
+  bool provisional = false;  // usage is not exact yet
+  AdoptionView adoption;
+  std::optional<WallTime> adopt_grace_until;  // null once over
+  VolumeView volume;
+  HeapView trash;
+  std::vector<ClassView> classes;  // in the order of the policy
+  std::vector<UserView> users;     // largest first
+  HeapView due;                    // past their deadline now: what would go were nothing in its way
+  std::optional<WallTime> next_expiry;
+  std::string next_expiry_path;  // "" when null
+  std::optional<WallTime> last_reclaim;
+  Duration overdue{};  // how late the oldest removal that nothing holds back is
+  std::int64_t open_files = 0;
+  std::int64_t known_inodes = 0;  // to the kernel
+  FdsView fds;
+  bool operator==(const StatusView&) const = default;
+};
+
+}  // namespace ebbfs

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/daemon.h"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <thread>
+
+#include "fs/census.h"
+#include "fs/control.h"
+#include "fs/credentials.h"
+#include "fs/filesystem.h"
+#include "fs/mount.h"
+#include "fs/ops.h"
+#include "fs/reaper.h"
+#include "fs/trash.h"
+#include "fs/virtual_files.h"
+#include "fs/workers.h"
+#include "index/rocks_store.h"
+
+namespace ebbfs {
+namespace {
+
+constexpr std::size_t kWorkers = 16;
+// Of the descriptors that may be open, how many directories may take.
+constexpr std::size_t kDirectoriesMax = 8192;
+constexpr std::size_t kDirectoriesShare = 4;
+
+std::unexpected<std::string> cannot(const std::string& what, Errno error, const char* cure) {
+  return std::unexpected(what + ": " + std::strerror(code(error)) + cure);
+}
+
+// As many descriptors as the hard limit allows; returns it.
+std::size_t raise_descriptor_limit() {
+  struct rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_max == RLIM_INFINITY ? 1U << 20U : limit.rlim_max;
+}
+
+std::expected<Policy, std::string> load_policy(const std::string& file) {
+  if (file.empty()) return default_policy();
+  std::ifstream in(file);
+  if (!in) return std::unexpected(file + ": cannot be read: " + std::strerror(errno));
+  std::stringstream text;
+  text << in.rdbuf();
+  auto policy = parse_policy(text.str(), file);
+  if (!policy) return std::unexpected(policy.error().message());
+  return std::move(*policy);
+}
+
+// Whether an ebbfs that answers is mounted at `path` already.
+bool is_ebbfs_mount(const std::string& path) {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string skipped;
+    std::string point;
+    fields >> skipped >> skipped >> skipped >> skipped >> point;
+    if (point == path && line.find(" - fuse.ebbfs ") != std::string::npos) return true;
+  }
+  return false;
+}
+
+// The objects of one volume, in the order in which they need each other; destroyed in reverse.
+struct Parts {
+  std::unique_ptr<Backing> backing;
+  std::unique_ptr<RocksStore> store;
+  std::unique_ptr<UnitIndex> index;
+  std::unique_ptr<ProcessTable> processes;
+  SystemClock clock;
+  UsageLedger ledger;
+  Accounting accounting{ledger};
+  std::unique_ptr<Rules> rules;
+  InodeTable inodes;
+  std::unique_ptr<DirCache> directories;
+  std::unique_ptr<UnitTable> units;
+  std::unique_ptr<LockTable> locks;
+  std::unique_ptr<Volume> volume;
+  InodeRef root;
+  KernelChannel channel;
+  std::unique_ptr<Trash> trash;
+  std::unique_ptr<Reaper> reaper;
+  std::unique_ptr<Census> census;
+  std::unique_ptr<Filesystem> filesystem;
+  std::unique_ptr<Control> control;
+  std::unique_ptr<VirtualFiles> virtual_files;
+  std::unique_ptr<OpsContext> context;
+  std::unique_ptr<Workers> workers;
+};
+
+std::expected<void, std::string> open_storage(const Options& options, Parts& parts) {
+  auto backing = Backing::open(options.backing);
+  if (!backing) {
+    const bool no_handles = backing.error() == Errno{EOPNOTSUPP};
+    return cannot("cannot use " + options.backing, backing.error(),
+                  no_handles ? " (its filesystem has no file handles: ext4, XFS, btrfs, tmpfs do)"
+                             : " (needs root)");
+  }
+  parts.backing = std::move(*backing);
+  const std::string state = "/proc/self/fd/" + std::to_string(parts.backing->state_dir());
+  auto store = RocksStore::open(state + "/index");
+  if (!store) {
+    if (store.error() == Errno{EBUSY}) {
+      return std::unexpected(options.backing + " is managed by another ebbfs already");
+    }
+    return cannot("cannot open the index in " + options.backing + "/.ebbfs/index", store.error(),
+                  "");
+  }
+  parts.store = std::move(*store);
+  auto index = UnitIndex::open(*parts.store);
+  if (!index) {
+    if (index.error() == Errno{EPROTO}) {
+      return std::unexpected("the index of " + options.backing +
+                             " was written by a newer ebbfs; install that version");
+    }
+    return cannot("cannot read the index of " + options.backing, index.error(), "");
+  }
+  parts.index = std::move(*index);
+  auto processes = open_process_table();
+  if (!processes) return cannot("cannot watch processes", processes.error(), " (is /proc there?)");
+  parts.processes = std::move(*processes);
+  return {};
+}
+
+std::expected<void, std::string> load_volume(Parts& parts) {
+  // The trash first: finishing what a crash left half done changes units and locks.
+  auto units = parts.index->load_units();
+  if (!units) return cannot("cannot load units", units.error(), "");
+  UnitRecord root;
+  const auto stored_root = std::ranges::find(*units, kRootUnit, &UnitRecord::id);
+  if (stored_root != units->end()) root = *stored_root;
+  parts.units = std::make_unique<UnitTable>(*parts.index, parts.ledger, std::move(root));
+  parts.locks = std::make_unique<LockTable>(*parts.index, *parts.processes);
+  parts.volume = std::unique_ptr<Volume>(new Volume{
+      *parts.backing, parts.clock, *parts.processes, *parts.index, parts.ledger, parts.accounting,
+      *parts.rules, parts.inodes, *parts.directories, *parts.units, *parts.locks});
+  parts.trash = std::make_unique<Trash>(*parts.volume);
+  if (const auto loaded = parts.trash->load(); !loaded) {
+    return cannot("cannot load the trash", loaded.error(), "");
+  }
+  units = parts.index->load_units();
+  if (!units) return cannot("cannot load units", units.error(), "");
+  for (UnitRecord& unit : *units) {
+    if (unit.id != kRootUnit) parts.units->restore(std::move(unit));
+  }
+  auto locks = parts.index->load_locks();
+  if (!locks) return cannot("cannot load locks", locks.error(), "");
+  const auto policy = parts.rules->policy();
+  for (LockRecord& lock : *locks) {
+    const ClassRule* rule = policy->find_class(lock.class_name);
+    parts.locks->restore(std::move(lock), rule != nullptr && rule->owner == OwnerMode::cgroup);
+  }
+  return {};
+}
+
+std::expected<void, std::string> place_root(Parts& parts) {
+  const int fd = parts.backing->root();
+  const auto attributes = parts.backing->stat(fd, "");
+  if (!attributes) return cannot("cannot look at the volume root", attributes.error(), "");
+  const auto handle = parts.backing->handle(fd, "");
+  if (!handle) return cannot("cannot look at the volume root", handle.error(), "");
+  Inode::Place place;
+  place.handle = *handle;
+  place.unit = parts.units->root();
+  place.state = parts.rules->classifier().root();
+  place.mode = attributes->stx_mode;
+  place.gid = attributes->stx_gid;
+  parts.root = parts.inodes.intern(kRootInode, place);
+  return {};
+}
+
+// Same classes with the same globs: what a reload may not change.
+bool same_shape(const Policy& a, const Policy& b) {
+  return std::ranges::equal(a.classes, b.classes, [](const ClassRule& x, const ClassRule& y) {
+    return x.name == y.name && x.kind == y.kind && x.match == y.match && x.owner == y.owner;
+  });
+}
+
+void journal_policy(Parts& parts, EventRecord::Kind kind, const std::string& detail) {
+  EventRecord event;
+  event.kind = kind;
+  event.time = parts.clock.wall_now();
+  event.detail = detail;
+  (void)parts.index->append_event(std::move(event));
+}
+
+std::expected<void, std::string> reload_policy(const Options& options, Parts& parts) {
+  auto policy = load_policy(options.policy);
+  const auto present = parts.rules->policy();
+  if (policy && !same_shape(*policy, *present)) {
+    policy = std::unexpected(options.policy +
+                             ": classes or their match, kind or owner differ from those in force; "
+                             "limits can be reloaded, these take a remount");
+  }
+  if (!policy) {
+    spdlog::error("event=policy_rejected what=\"{}\"", policy.error());
+    journal_policy(parts, EventRecord::Kind::policy_rejected, policy.error());
+    return std::unexpected(policy.error());
+  }
+  spdlog::info("event=policy_loaded source={}", policy->source);
+  journal_policy(parts, EventRecord::Kind::policy_loaded, policy->source);
+  parts.rules->replace(std::make_shared<const Policy>(std::move(*policy)));
+  parts.reaper->rules_changed();
+  return {};
+}
+
+std::expected<void, std::string> build_service(const Options& options, Parts& parts) {
+  auto reaper = Reaper::open(*parts.volume, *parts.trash, parts.channel);
+  if (!reaper) return cannot("cannot start the reaper", reaper.error(), "");
+  parts.reaper = std::move(*reaper);
+  parts.census = std::make_unique<Census>(*parts.volume, *parts.reaper);
+  parts.filesystem = std::make_unique<Filesystem>(*parts.volume, *parts.reaper, parts.channel,
+                                                  options.passthrough_from);
+  parts.filesystem->on_directory_moved(
+      [&census = *parts.census](const FileHandle& moved) { census.walk_again(moved); });
+  DaemonFacts facts;
+  facts.mount = options.mountpoint;
+  facts.backing = options.backing;
+  facts.started = parts.clock.wall_now();
+  facts.io_uring = [&parts] { return parts.context->io_uring.load(); };
+  facts.passthrough = [&parts] { return parts.context->passthrough.load(); };
+  facts.reload_policy = [&options, &parts] { return reload_policy(options, parts); };
+  parts.control = std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper,
+                                            *parts.trash, *parts.census, std::move(facts));
+  parts.virtual_files = std::make_unique<VirtualFiles>(
+      [&control = *parts.control](const Caller& caller, std::string_view request) {
+        return control.answer(caller, request);
+      });
+  parts.workers = std::make_unique<Workers>(kWorkers);
+  parts.context = std::unique_ptr<OpsContext>(new OpsContext{
+      *parts.filesystem, *parts.virtual_files, *parts.workers, options.passthrough_from >= 0});
+  return {};
+}
+
+// Waits for signals on a thread of its own, as a handler could do next to nothing.
+class SignalThread {
+ public:
+  SignalThread(std::function<void()> stop, std::function<void()> reload)
+      : stop_(std::move(stop)), reload_(std::move(reload)), thread_([this] { wait(); }) {}
+  ~SignalThread() {
+    ending_.store(true);
+    ::pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+  }
+  SignalThread(const SignalThread&) = delete;
+  SignalThread& operator=(const SignalThread&) = delete;
+
+ private:
+  void wait() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
+    for (;;) {
+      int number = 0;
+      if (::sigwait(&signals, &number) != 0) continue;
+      if (ending_.load()) return;
+      if (number == SIGHUP) {
+        reload_();
+      } else {
+        spdlog::info("event=stopping signal={}", number);
+        stop_();
+      }
+    }
+  }
+
+  const std::function<void()> stop_;
+  const std::function<void()> reload_;
+  std::atomic<bool> ending_{false};  // set by another thread, once
+  std::thread thread_;
+};
+
+int serve(const Options& options, Parts& parts, Mount& mount, const std::function<void()>& ready) {
+  parts.reaper->set_mounted({mount.device(), options.mountpoint});
+  parts.reaper->start();
+  // The stored deadlines come from the policy of the last mount.
+  parts.reaper->rules_changed();
+  parts.trash->start();
+  parts.census->start();
+  journal_policy(parts, EventRecord::Kind::mounted,
+                 "ebbfs " EBBFS_VERSION ", policy " + parts.rules->policy()->source);
+  spdlog::info("event=mounted mount={} backing={} policy=\"{}\" units={} locks={}",
+               options.mountpoint, options.backing, parts.rules->policy()->source,
+               parts.units->size(), parts.locks->size());
+  const SignalThread signals([&] { mount.stop(); }, [&] { (void)reload_policy(options, parts); });
+  ready();
+  return mount.serve();
+}
+
+// Everything is unmounted: stores what only memory knows, and says that it is exact.
+void leave_clean(Parts& parts) {
+  parts.workers.reset();
+  parts.census->stop();
+  parts.trash->stop();
+  parts.reaper->stop();
+  parts.inodes.clear_lookups();
+  journal_policy(parts, EventRecord::Kind::unmounted, "");
+  const std::size_t dirty = parts.units->flush(parts.clock.wall_now(), Duration::zero(), true);
+  if (dirty > 0) {
+    spdlog::warn("event=unmounted_while_counting units={}", dirty);
+  } else if (!parts.index->mark_clean()) {
+    spdlog::error("event=index_not_marked_clean");
+  }
+  spdlog::info("event=unmounted dirty_units={}", dirty);
+}
+
+}  // namespace
+
+std::expected<int, std::string> run_daemon(const Options& options,
+                                           const std::function<void()>& ready) {
+  if (const auto prepared = prepare_credentials(); !prepared) {
+    return cannot("cannot prepare credentials", prepared.error(), " (needs root)");
+  }
+  if (const int cleared = clear_dead_mounts(options.mountpoint); cleared > 0) {
+    spdlog::warn("event=dead_mount_cleared mount={} count={}", options.mountpoint, cleared);
+  }
+  if (is_ebbfs_mount(options.mountpoint)) {
+    return std::unexpected(options.mountpoint + " is an ebbfs mount already; umount it first");
+  }
+  auto policy = load_policy(options.policy);
+  if (!policy) return std::unexpected(policy.error());
+  const std::size_t descriptors = raise_descriptor_limit();
+
+  Parts parts;
+  parts.rules = std::make_unique<Rules>(std::make_shared<const Policy>(std::move(*policy)));
+  parts.directories =
+      std::make_unique<DirCache>(std::min(kDirectoriesMax, descriptors / kDirectoriesShare));
+  if (const auto opened = open_storage(options, parts); !opened)
+    return std::unexpected(opened.error());
+  if (const auto loaded = load_volume(parts); !loaded) return std::unexpected(loaded.error());
+  if (const auto placed = place_root(parts); !placed) return std::unexpected(placed.error());
+  if (const auto built = build_service(options, parts); !built)
+    return std::unexpected(built.error());
+  parts.reaper->prepare();
+  parts.census->prepare();
+  const auto marked = parts.index->mark_mounted(parts.processes->boot_id(), parts.clock.wall_now());
+  if (!marked) return cannot("cannot write the index", marked.error(), "");
+
+  MountOptions mount_options;
+  mount_options.mountpoint = options.mountpoint;
+  mount_options.source = options.backing;
+  mount_options.options = options.mount_options;
+  mount_options.io_uring = options.transport != "dev";
+  auto mount = Mount::open(mount_options, *parts.context, parts.channel);
+  if (!mount) return std::unexpected(mount.error().what);
+  const int ended = serve(options, parts, **mount, ready);
+  leave_clean(parts);
+  mount->reset();
+  return ended == 0 ? 0 : 1;
+}
+
+}  // namespace ebbfs

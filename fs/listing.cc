@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The answers of fs/control.h that are lists or totals.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+
+#include "fs/control.h"
+#include "fs/directory_reader.h"
+#include "fs/user_names.h"
+
+namespace ebbfs {
+namespace {
+
+constexpr std::size_t kUsersMax = 20;
+constexpr std::size_t kEventsMax = 100'000;
+
+std::string filesystem_type(int fd) {
+  struct statfs found;
+  if (::fstatfs(fd, &found) != 0) return "unknown";
+  constexpr std::array<std::pair<std::uint32_t, const char*>, 5> kKnown{{
+      {0xEF53U, "ext4"},
+      {0x58465342U, "xfs"},
+      {0x01021994U, "tmpfs"},
+      {0x9123683EU, "btrfs"},
+      {0x794C7630U, "overlay"},
+  }};
+  for (const auto& [magic, name] : kKnown) {
+    if (static_cast<std::uint32_t>(found.f_type) == magic) return name;
+  }
+  return "unknown";
+}
+
+FdsView descriptors() {
+  FdsView view;
+  struct rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  view.limit = static_cast<std::int64_t>(limit.rlim_cur);
+  const UniqueFd own(::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (const auto names = names_in(own.get())) view.used = static_cast<std::int64_t>(names->size());
+  return view;
+}
+
+// Whether somebody may see what belongs to `uid`, and asked for it.
+bool wanted_user(const Caller& caller, const ControlFilter& filter, uid_t uid) {
+  if (caller.uid != 0 && caller.uid != uid) return false;
+  return filter.user.empty() || user_id(filter.user) == uid;
+}
+
+template <typename View>
+void keep_first(std::vector<View>& views, std::size_t limit) {
+  if (limit > 0 && views.size() > limit) views.resize(limit);
+}
+
+std::optional<uid_t> user_of_scope(std::string_view scope) {
+  constexpr std::string_view kPrefix = "user:";
+  if (!scope.starts_with(kPrefix)) return {};
+  scope.remove_prefix(kPrefix.size());
+  uid_t uid = 0;
+  const auto [at, error] = std::from_chars(scope.data(), scope.data() + scope.size(), uid);
+  if (error != std::errc() || at != scope.data() + scope.size()) return {};
+  return uid;
+}
+
+}  // namespace
+
+std::vector<ClassView> Control::class_views() const {
+  const auto policy = volume_.rules.policy();
+  std::map<std::string, std::int64_t, std::less<>> counts;
+  std::map<std::string, Usage, std::less<>> held;
+  for (const UnitRef& unit : volume_.units.all()) ++counts[unit->class_name()];
+  for (const LockRef& lock : volume_.locks.all()) {
+    const MutexLock guard(lock->mu);
+    ++counts[lock->record.class_name];
+    held[lock->record.class_name] += {{0}, 1};
+  }
+  std::vector<ClassView> views;
+  for (const ClassRule& rule : policy->classes) {
+    ClassView view;
+    view.name = rule.name;
+    view.kind = rule.kind == ClassKind::tree ? "tree" : "lock";
+    view.units = counts[rule.name];
+    view.usage =
+        rule.kind == ClassKind::tree ? volume_.ledger.class_usage(rule.name) : held[rule.name];
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+std::vector<UserView> Control::user_views(const Caller& caller) const {
+  std::vector<UserView> views;
+  for (const UsageLedger::Scope& scope : volume_.ledger.scopes()) {
+    const auto uid = user_of_scope(scope.name);
+    if (!uid || scope.usage == Usage{} || (caller.uid != 0 && caller.uid != *uid)) continue;
+    views.push_back({user_name(*uid), *uid, scope.usage});
+  }
+  std::ranges::sort(views, std::greater(), [](const UserView& v) { return v.usage.bytes; });
+  keep_first(views, kUsersMax);
+  return views;
+}
+
+void Control::describe_volume(StatusView& view) const {
+  const auto space = volume_.backing.filesystem_stat();
+  if (!space) {
+    view.degraded.push_back("the backing filesystem does not answer statfs");
+    return;
+  }
+  const auto bytes = [&](std::uint64_t blocks) {
+    return Bytes{static_cast<std::int64_t>(blocks * space->f_frsize)};
+  };
+  view.volume.bytes_total = bytes(space->f_blocks);
+  view.volume.bytes_used = bytes(space->f_blocks - space->f_bfree);
+  view.volume.bytes_free = bytes(space->f_bavail);
+  view.volume.inodes_total = static_cast<std::int64_t>(space->f_files);
+  view.volume.inodes_used = static_cast<std::int64_t>(space->f_files - space->f_ffree);
+  view.volume.inodes_free = static_cast<std::int64_t>(space->f_favail);
+}
+
+ControlReply Control::status(const Caller& caller) {
+  const auto policy = volume_.rules.policy();
+  const WallTime now = volume_.clock.wall_now();
+  const ReaperState reaper = reaper_.state();
+  const Census::Progress census = census_.progress();
+  StatusView view;
+  view.version = EBBFS_VERSION;
+  view.pid = ::getpid();
+  view.uptime = now - facts_.started;
+  view.mount = facts_.mount;
+  view.mode = policy->mode == Mode::enforce ? "enforce" : "observe";
+  view.enforcing = reaper.enforcing;
+  if (!reaper.running) view.degraded.emplace_back("the reaper is not running");
+  view.transport = facts_.io_uring() ? "io_uring" : "/dev/fuse";
+  view.passthrough = facts_.passthrough();
+  view.backing = {facts_.backing, filesystem_type(volume_.backing.root())};
+  view.policy_source = policy->source;
+  view.provisional = census.running;
+  view.adoption.running = census.running;
+  view.adoption.entries = static_cast<std::int64_t>(census.entries);
+  view.adoption.started = census.started;
+  view.adopt_grace_until = reaper.adopt_grace_until;
+  describe_volume(view);
+  const Trash::Held trash = trash_.held();
+  view.trash = {trash.usage.bytes, static_cast<std::int64_t>(trash.units)};
+  view.classes = class_views();
+  view.users = user_views(caller);
+  view.due = {reaper.due_usage.bytes, static_cast<std::int64_t>(reaper.due_units)};
+  view.next_expiry = reaper.next_deadline;
+  view.next_expiry_path = reaper.next_path;
+  view.last_reclaim = reaper.last_removal;
+  view.overdue = reaper.overdue;
+  view.open_files = static_cast<std::int64_t>(filesystem_.open_files());
+  view.known_inodes = static_cast<std::int64_t>(volume_.inodes.size());
+  view.fds = descriptors();
+  return done(to_json(view));
+}
+
+ControlReply Control::units(const Caller& caller, const ControlRequest& request) {
+  const WallTime now = volume_.clock.wall_now();
+  const ControlFilter& filter = request.filter;
+  UnitsView all;
+  for (const UnitRef& unit : volume_.units.all()) {
+    UnitView one = view(*unit, now);
+    if (!path_within(one.path, request.path) || !wanted_user(caller, filter, one.owner.uid) ||
+        (!filter.class_name.empty() && filter.class_name != one.class_name) ||
+        (!filter.job.empty() && filter.job != one.owner.job) ||
+        (!filter.state.empty() && unit_state(filter.state) != one.state)) {
+      continue;
+    }
+    all.usage += one.usage;
+    all.units.push_back(std::move(one));
+  }
+  if (request.sort == sort_by::kBytes) {
+    std::ranges::sort(all.units, std::greater(), [](const auto& v) { return v.usage.bytes; });
+  } else if (request.sort == sort_by::kExpires) {
+    std::ranges::sort(all.units, {}, [](const auto& v) { return v.expires_at.value_or(kNever); });
+  } else {
+    std::ranges::sort(all.units, {}, &UnitView::last_used);
+  }
+  all.total = static_cast<std::int64_t>(all.units.size());
+  keep_first(all.units, request.limit);
+  return done(to_json(all));
+}
+
+ControlReply Control::locks(const Caller& caller, const ControlRequest& request) {
+  const WallTime now = volume_.clock.wall_now();
+  const ControlFilter& filter = request.filter;
+  LocksView all;
+  for (const LockRef& lock : volume_.locks.all()) {
+    LockView one = view(*lock, now);
+    if (!path_within(one.path, request.path) || !wanted_user(caller, filter, one.owner.uid) ||
+        (!filter.class_name.empty() && filter.class_name != one.class_name) ||
+        (!filter.job.empty() && filter.job != one.owner.job) ||
+        (!filter.state.empty() && lock_state(filter.state) != one.state)) {
+      continue;
+    }
+    all.locks.push_back(std::move(one));
+  }
+  if (request.sort == sort_by::kReclaim) {
+    std::ranges::sort(all.locks, {}, [](const auto& v) { return v.reclaim_at.value_or(kNever); });
+  } else {
+    std::ranges::sort(all.locks, {}, &LockView::made);
+  }
+  all.total = static_cast<std::int64_t>(all.locks.size());
+  keep_first(all.locks, request.limit);
+  return done(to_json(all));
+}
+
+ControlReply Control::events(const Caller& caller, const ControlRequest& request) {
+  const auto records = request.after ? volume_.index.events_after(*request.after, kEventsMax)
+                                     : volume_.index.newest_events(kEventsMax);
+  if (!records) {
+    return refused("the journal cannot be read: errno " + std::to_string(code(records.error())));
+  }
+  const WallTime now = volume_.clock.wall_now();
+  const std::string own = "uid=" + std::to_string(caller.uid) + " ";
+  EventsView all;
+  all.last_sequence = request.after.value_or(0);
+  for (const EventRecord& record : *records) {
+    all.last_sequence = std::max(all.last_sequence, record.sequence);
+    if (!path_within(record.path, request.path) ||
+        (caller.uid != 0 && !record.owner.starts_with(own)) ||
+        (request.since && record.time < now - *request.since) ||
+        (!request.filter.kind.empty() && request.filter.kind != to_string(record.kind))) {
+      continue;
+    }
+    all.events.push_back(view_of(record));
+    if (request.after && request.limit > 0 && all.events.size() == request.limit) break;
+  }
+  if (!request.after && request.limit > 0 && all.events.size() > request.limit) {
+    all.events.erase(all.events.begin(),
+                     all.events.end() - static_cast<std::ptrdiff_t>(request.limit));
+  }
+  return done(to_json(all));
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The mount and its session with the kernel: RAII over libfuse's session, the request loop, and the
+// messages that the daemon sends on its own account.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fs/agenda.h"
+#include "fs/ops.h"
+#include "index/result.h"
+
+struct fuse_session;
+
+namespace ebbfs {
+
+// What the daemon tells the kernel unasked. Made before the session, as the filesystem needs it;
+// until `attach` every call is a no-op that reports "not available".
+class KernelChannel final : public Invalidator, public BackingIds {
+ public:
+  KernelChannel() = default;
+  void attach(fuse_session* session) { session_.store(session); }
+
+  void removed(InodeId parent, InodeId child, const std::string& name) override;
+  void changed(InodeId parent, const std::string& name) override;
+  [[nodiscard]] std::int32_t open(int fd) override;
+  void close(std::int32_t id) override;
+
+ private:
+  std::atomic<fuse_session*> session_{nullptr};
+};
+
+struct MountOptions {
+  std::string mountpoint;            // absolute
+  std::string source;                // shown as the filesystem's device
+  std::vector<std::string> options;  // of -o, for the kernel or libfuse
+  bool io_uring = true;              // try; /dev/fuse otherwise
+};
+
+// Why a mount could not be made, in one line for people.
+struct MountError {
+  std::string what;
+};
+
+class Mount {
+ public:
+  // Mounts. `context` and `channel` outlive the mount.
+  [[nodiscard]] static std::expected<std::unique_ptr<Mount>, MountError> open(
+      const MountOptions& options, OpsContext& context, KernelChannel& channel);
+  // Unmounts (lazily when busy) and ends the session.
+  ~Mount();
+  Mount(const Mount&) = delete;
+  Mount& operator=(const Mount&) = delete;
+
+  // Serves requests until unmounted or `stop`. Returns 0, or the errno that ended the loop.
+  [[nodiscard]] int serve();
+  // From any thread: unmounts, lazily when busy, and lets `serve` return.
+  void stop();
+  // Device number that stat(2) shows for files in the mount.
+  [[nodiscard]] dev_t device() const { return device_; }
+
+ private:
+  Mount(fuse_session* session, KernelChannel& channel, std::string mountpoint, dev_t device);
+
+  fuse_session* const session_;
+  KernelChannel& channel_;
+  const std::string mountpoint_;
+  const dev_t device_;
+  std::atomic<bool> unmounted_{false};
+};
+
+// Whether the kernel is willing to talk over io_uring (module parameter enable_uring).
+[[nodiscard]] bool kernel_offers_io_uring();
+
+// Takes away mounts at `path` whose daemon is gone ("Transport endpoint is not connected"). Returns
+// how many there were.
+int clear_dead_mounts(const std::string& path);
+
+}  // namespace ebbfs

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of operations that libfuse calls: decode, call one method, reply. No rule lives here.
+// A call that answers kDefer is made again from the worker pool, with its arguments copied: the
+// request's buffer is gone once the handler returns.
+#pragma once
+
+#include <fuse_lowlevel.h>
+
+#include "fs/filesystem.h"
+#include "fs/virtual_files.h"
+#include "fs/workers.h"
+
+namespace ebbfs {
+
+// What the handlers need; the session's user data. Outlives the session.
+struct OpsContext {
+  Filesystem& filesystem;
+  VirtualFiles& virtual_files;
+  Workers& workers;
+  bool passthrough_wanted = true;
+  // Set by INIT, read by status.
+  std::atomic<bool> passthrough{false};
+  std::atomic<bool> io_uring{false};
+};
+
+[[nodiscard]] const fuse_lowlevel_ops& operations();
+
+}  // namespace ebbfs

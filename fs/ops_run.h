@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a handler of ops_*.cc runs a call of the filesystem and answers. Private to them.
+#pragma once
+
+#include <fuse_lowlevel.h>
+#include <spdlog/spdlog.h>
+
+#include <cstddef>
+#include <new>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "fs/ops.h"
+#include "fs/reply.h"
+
+namespace ebbfs {
+
+inline OpsContext& context_of(fuse_req_t request) {
+  return *static_cast<OpsContext*>(fuse_req_userdata(request));
+}
+
+inline Caller caller_of(fuse_req_t request) {
+  // Rings may fail to start although both sides offered them, so what is told is what was seen.
+  if (std::atomic<bool>& seen = context_of(request).io_uring;
+      !seen.load(std::memory_order_relaxed) && fuse_req_is_uring(request)) {
+    seen.store(true, std::memory_order_relaxed);
+  }
+  const fuse_ctx* context = fuse_req_ctx(request);
+  return {context->uid, context->gid, context->pid, context->umask, false};
+}
+
+inline InodeId id_of(fuse_ino_t inode) { return InodeId{inode}; }
+
+inline OpenFile& file_of(const fuse_file_info* info) {
+  return *reinterpret_cast<OpenFile*>(info->fh);
+}
+inline VirtualFiles::Exchange& exchange_of(const fuse_file_info* info) {
+  return *reinterpret_cast<VirtualFiles::Exchange*>(info->fh);
+}
+
+// The one catch: libfuse's frames are C and must not be unwound.
+template <typename Call>
+auto guarded(Call&& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return fail(ENOMEM);
+  } catch (const std::exception& error) {
+    spdlog::error("event=exception what=\"{}\"", error.what());
+    return fail(EIO);
+  }
+}
+
+// Runs `call(filesystem, caller)` and hands its result to `answer(reply, result)`; a second time,
+// on a worker, when the first may not block. Both must own what they refer to: the handler has then
+// returned. Copying is put off until it is needed by giving `own` instead, which makes the owning
+// call.
+template <typename Call, typename Own, typename Answer>
+void run(fuse_req_t request, Call call, Own own, Answer answer) {
+  OpsContext& context = context_of(request);
+  const Caller caller = caller_of(request);
+  auto result = guarded([&] { return call(context.filesystem, caller); });
+  if (result || result.error() != kDefer) {
+    answer(Reply(request), std::move(result));
+    return;
+  }
+  context.workers.run([&context, caller, reply = Reply(request), again = own(),
+                       answer = std::move(answer)]() mutable {
+    Caller patient = caller;
+    patient.may_block = true;
+    auto late = guarded([&] { return again(context.filesystem, patient); });
+    answer(std::move(reply), std::move(late));
+  });
+}
+
+// For calls that own their arguments anyway.
+template <typename Call, typename Answer>
+void run(fuse_req_t request, Call call, Answer answer) {
+  run(request, call, [&call] { return call; }, std::move(answer));
+}
+
+// For calls that take names: `call(filesystem, caller, names...)`.
+template <typename Call, typename Answer, typename... Names>
+void run_named(fuse_req_t request, Call call, Answer answer, Names... names) {
+  run(
+      request, [&](Filesystem& fs, const Caller& caller) { return call(fs, caller, names...); },
+      [&] {
+        return [call, owned = std::make_tuple(std::string(names)...)](Filesystem& fs,
+                                                                      const Caller& caller) {
+          return std::apply([&](const auto&... name) { return call(fs, caller, name.c_str()...); },
+                            owned);
+        };
+      },
+      std::move(answer));
+}
+
+inline void answer_entry(Reply reply, Result<Entry> entry) { reply.entry(std::move(entry)); }
+inline void answer_status(Reply reply, Status status) { reply.done(status); }
+inline void answer_attributes(Reply reply, Result<Attributes> attributes) {
+  reply.attributes(attributes);
+}
+inline void answer_count(Reply reply, Result<std::size_t> count) { reply.written(count); }
+
+// Adds the handlers of one file to the table.
+void add_name_operations(fuse_lowlevel_ops& table);
+void add_data_operations(fuse_lowlevel_ops& table);
+void add_attribute_operations(fuse_lowlevel_ops& table);
+
+}  // namespace ebbfs

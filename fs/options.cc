@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/options.h"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+namespace ebbfs {
+namespace {
+
+// Files of at least this size are read by the kernel itself. Below it the kernel's page cache of
+// the mount wins: registering a backing file costs more than reading a small one.
+constexpr std::int64_t kPassthroughFrom = 128 * 1024;
+
+constexpr std::string_view kFooter =
+    "Examples:\n"
+    "  ebbfs /mnt/ebs                          mount in place, with the built-in policy\n"
+    "  ebbfs --policy /etc/ebbfs/policy.toml /mnt/ebs\n"
+    "  ebbfs --backing /data/scratch /mnt/ebs  manage another directory\n"
+    "  ebbfs -o nosuid,nodev /mnt/ebs          with options of mount(8)\n"
+    "  umount /mnt/ebs                         and it is a plain directory again\n"
+    "Then ask `ebbctl status /mnt/ebs`. Exit codes: 0 mounted, 1 not mounted, 2 usage.";
+
+std::string absolute(const std::string& path) {
+  std::error_code ignored;
+  std::string full = std::filesystem::absolute(path, ignored).lexically_normal().string();
+  while (full.size() > 1 && full.ends_with('/')) full.pop_back();
+  return full;
+}
+
+bool only_for_mount(std::string_view option) {
+  constexpr std::array kNames{"defaults", "auto", "noauto", "nofail", "_netdev", "user", "nouser"};
+  return option.empty() || option.starts_with("x-") ||
+         std::ranges::find(kNames, option) != kNames.end();
+}
+
+// Takes one option of -o; what is wrong with it, if anything.
+std::optional<std::string> take_option(std::string_view option, Options& options) {
+  if (only_for_mount(option)) return {};
+  const std::size_t equals = option.find('=');
+  const std::string_view key = option.substr(0, equals);
+  const std::string value(equals == std::string_view::npos ? "" : option.substr(equals + 1));
+  if (key == "policy")
+    options.policy = value;
+  else if (key == "backing")
+    options.backing = value;
+  else if (key == "metrics")
+    options.metrics = value;
+  else if (key == "transport")
+    options.transport = value;
+  else if (key == "passthrough_from") {
+    const char* end = value.data() + value.size();
+    const auto [at, error] = std::from_chars(value.data(), end, options.passthrough_from);
+    if (error != std::errc() || at != end) {
+      return "passthrough_from: expected a number of bytes, or -1 for never, got \"" + value + "\"";
+    }
+  } else {
+    options.mount_options.emplace_back(option);
+  }
+  return {};
+}
+
+std::optional<std::string> take_all(const std::vector<std::string>& lists, Options& options) {
+  for (std::string_view list : lists) {
+    while (!list.empty()) {
+      const std::size_t comma = list.find(',');
+      if (const auto wrong = take_option(list.substr(0, comma), options)) return wrong;
+      list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::variant<Options, OptionsExit> parse_options(int argc, const char* const* argv) {
+  Options options;
+  options.passthrough_from = kPassthroughFrom;
+  std::vector<std::string> lists;
+  CLI::App app(
+      "Mounts a managed scratch filesystem: expiry, quotas and orphaned locks are its own "
+      "business.",
+      "ebbfs");
+  app.footer(std::string(kFooter));
+  app.add_option("mountpoint", options.mountpoint, "directory to mount over")->required();
+  app.add_option("--backing", options.backing, "directory to manage (default: the mountpoint)");
+  app.add_option("--policy", options.policy, "policy file (default: the built-in policy)");
+  app.add_option("--metrics", options.metrics, "ADDR:PORT for Prometheus to scrape");
+  app.add_flag("-f,--foreground", options.foreground, "stay in the foreground, log to stderr");
+  app.add_option("--transport", options.transport, "auto, io_uring or dev (/dev/fuse)");
+  app.add_option("--log-level", options.log_level, "debug, info, warn or error");
+  app.add_option("-o", lists, "options of mount(8), comma separated");
+  app.set_version_flag("-V,--version", "ebbfs " EBBFS_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out;
+    std::ostringstream problem;
+    const int code = app.exit(error, out, problem);
+    return OptionsExit{code == 0 ? 0 : 2, code == 0 ? out.str() : problem.str()};
+  }
+  if (const auto wrong = take_all(lists, options)) return OptionsExit{2, "ebbfs: " + *wrong + "\n"};
+  if (options.transport != "auto" && options.transport != "io_uring" &&
+      options.transport != "dev") {
+    return OptionsExit{
+        2, "ebbfs: transport: expected auto, io_uring or dev, got \"" + options.transport + "\"\n"};
+  }
+  options.mountpoint = absolute(options.mountpoint);
+  options.backing = options.backing.empty() ? options.mountpoint : absolute(options.backing);
+  return options;
+}
+
+}  // namespace ebbfs

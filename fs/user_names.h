@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Names of users as the daemon's host knows them (getpwuid_r(3)). May ask name services: off the
+// request path. Threading: any thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+namespace ebbfs {
+
+// Empty when there is none.
+[[nodiscard]] std::string user_name(uid_t uid);
+// A name, or a decimal uid; nothing when it is neither.
+[[nodiscard]] std::optional<uid_t> user_id(const std::string& name_or_uid);
+
+}  // namespace ebbfs
