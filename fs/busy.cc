@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/busy.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "fs/tree.h"
+
+namespace ebbfs {
+namespace {
+
+// An administrative entry has some ten files.
+constexpr std::size_t kAdminInodesMax = 4096;
+
+// proc(5) writes blanks, line ends and backslashes in mountinfo as \ooo.
+std::string unescaped(std::string_view field) {
+  std::string text;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    const auto is_octal = [&](std::size_t at) {
+      return at < field.size() && field[at] >= '0' && field[at] <= '7';
+    };
+    if (field[i] == '\\' && is_octal(i + 1) && is_octal(i + 2) && is_octal(i + 3)) {
+      const int value = (field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 + (field[i + 3] - '0');
+      text.push_back(static_cast<char>(value));
+      i += 3;
+    } else {
+      text.push_back(field[i]);
+    }
+  }
+  return text;
+}
+
+// The fifth field of each line: mount points.
+std::optional<std::vector<std::string>> list_mountpoints(const std::string& mountinfo) {
+  std::ifstream in(mountinfo);
+  if (!in) return std::nullopt;
+  std::vector<std::string> mountpoints;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream fields(line);
+    std::string field;
+    for (int i = 0; i < 5; ++i) fields >> field;
+    if (!fields) return std::nullopt;
+    mountpoints.push_back(unescaped(field));
+  }
+  if (in.bad()) return std::nullopt;
+  return mountpoints;
+}
+
+std::string why(Errno error) { return std::strerror(code(error)); }
+
+}  // namespace
+
+BusyProbe::Found BusyProbe::look(const UnitRef& unit, const std::string& path, int dir,
+                                 const char* name) {
+  const MonoTime now = volume_.clock.mono_now();
+  if (!listed_ || now - *listed_ > kFresh) {
+    listed_ = now;
+    refresh();
+  }
+  Found found;
+  look_for_opens(*unit, found);
+  look_for_processes(*unit, found);
+  look_for_git(unit, path, dir, name, found);
+  look_for_locks(*unit, found);
+  look_for_mounts(path, found);
+  return found;
+}
+
+void BusyProbe::refresh() {
+  with_processes_.reset();
+  mountpoints_.reset();
+  if (!mounted_) return;
+  mountpoints_ = list_mountpoints(mounted_->mountinfo);
+  const auto inodes = volume_.processes.inodes_in_use(mounted_->device);
+  if (!inodes) {
+    spdlog::warn("op=inodes_in_use errno={}", code(inodes.error()));
+    return;
+  }
+  with_processes_.emplace();
+  for (const std::uint64_t number : *inodes) {
+    // A process inside holds the inode in the kernel, so it is known here, or has just let go.
+    const InodeRef inode = volume_.inodes.find(InodeId{number});
+    if (!inode) continue;
+    const UnitRef unit = inode->unit();
+    if (!unit->is_root()) with_processes_->insert(unit->id());
+  }
+}
+
+void BusyProbe::look_for_opens(const Unit& unit, Found& found) const {
+  const std::uint32_t opens = unit.opens();
+  found.busy.open_files = opens == 0 ? Answer::no : Answer::yes;
+  if (opens == 0) return;
+  found.blockers.push_back({Reason::open_files, fmt::format("files inside are open ({})", opens)});
+}
+
+void BusyProbe::look_for_processes(const Unit& unit, Found& found) const {
+  if (!with_processes_) {
+    found.blockers.push_back(
+        {Reason::use_unknown, "it could not be found out whether a process is inside"});
+    return;
+  }
+  const bool inside = with_processes_->contains(unit.id());
+  found.busy.process_inside = inside ? Answer::yes : Answer::no;
+  if (!inside) return;
+  found.blockers.push_back({Reason::process_inside,
+                            "a process has its working directory, its root, its program or an open "
+                            "directory inside"});
+}
+
+void BusyProbe::look_for_git(const UnitRef& unit, const std::string& path, int dir,
+                             const char* name, Found& found) const {
+  auto admin = find_git_admin(volume_.backing, dir, name, path);
+  if (!admin) {
+    found.blockers.push_back(
+        {Reason::use_unknown, "its git administrative entry: " + why(admin.error())});
+    return;
+  }
+  found.busy.git_locked = Answer::no;
+  if (!*admin) return;
+  if ((*admin)->locked) {
+    found.busy.git_locked = Answer::yes;
+    std::string text = "locked by git worktree lock";
+    if (!(*admin)->locked_why.empty()) text += ": " + (*admin)->locked_why;
+    found.blockers.push_back({Reason::git_locked, std::move(text)});
+  }
+  // One that lies in the unit goes with it anyhow.
+  if (unit_of_path(volume_, (*admin)->path) != unit) look_into_admin(std::move(**admin), found);
+}
+
+void BusyProbe::look_into_admin(GitAdmin admin, Found& found) const {
+  auto inodes = gather_tree(volume_.backing, admin.parent.get(), admin.id.c_str(),
+                            kAdminInodesMax);
+  if (!inodes) {
+    // What is so large is left for git to take away.
+    if (inodes.error() == Errno{E2BIG}) return;
+    found.busy.git_locked = Answer::unknown;
+    found.blockers.push_back(
+        {Reason::use_unknown, "its git administrative entry: " + why(inodes.error())});
+    return;
+  }
+  const bool open = std::ranges::any_of(*inodes, [&](const TreeInode& one) {
+    const InodeRef inode = volume_.inodes.find(one.id());
+    if (!inode) return false;
+    const PatientLock size_lock(inode->size_mu, false);
+    return !size_lock || inode->extent.opens > 0;
+  });
+  if (open) {
+    found.busy.open_files = Answer::yes;
+    found.blockers.push_back({Reason::open_files, "git is at work in " + admin.path});
+  }
+  found.admin = std::move(admin);
+  found.admin_inodes = std::move(*inodes);
+}
+
+void BusyProbe::look_for_locks(const Unit& unit, Found& found) const {
+  auto inside = volume_.locks.in_unit(unit.id());
+  if (found.admin) {
+    // Where git keeps the worktree's index.lock.
+    for (LockRef& lock : volume_.locks.in_directory(found.admin->inode)) {
+      inside.push_back(std::move(lock));
+    }
+  }
+  found.busy.live_lock = Answer::no;
+  for (const LockRef& lock : inside) {
+    if (!locks_.holds(lock)) continue;
+    found.busy.live_lock = Answer::yes;
+    const MutexLock held(lock->mu);
+    found.blockers.push_back({Reason::live_lock,
+                              fmt::format("lock {} of {}", lock->record.path,
+                                          process_text(lock->record.owner.process))});
+  }
+}
+
+void BusyProbe::look_for_mounts(const std::string& path, Found& found) const {
+  if (!mountpoints_) {
+    found.blockers.push_back(
+        {Reason::use_unknown, "it could not be found out whether something is mounted inside"});
+    return;
+  }
+  found.busy.mount_inside = Answer::no;
+  const std::string top = mounted_->path + "/" + path;
+  for (const std::string& mountpoint : *mountpoints_) {
+    if (mountpoint != top && !mountpoint.starts_with(top + "/")) continue;
+    found.busy.mount_inside = Answer::yes;
+    found.blockers.push_back({Reason::mount_inside, "something is mounted at " + mountpoint});
+  }
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What holds a unit: everything that DESIGN 4.2 calls busy. What cannot be found out is unknown,
+// and unknown keeps. Never asks the mounted filesystem itself, so it can be used while units are
+// frozen. Threading: one thread per probe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "fs/describe.h"
+#include "fs/git_worktree.h"
+#include "fs/lock_reaper.h"
+#include "fs/tree.h"
+#include "fs/volume.h"
+#include "policy/expiry.h"
+
+namespace ebbfs {
+
+// Where the volume is mounted.
+struct MountedAt {
+  dev_t device = 0;  // as stat(2) shows for files in the mount
+  std::string path;  // absolute, no links in it
+  std::string mountinfo = "/proc/self/mountinfo";
+};
+
+class BusyProbe {
+ public:
+  // Not mounted: processes and mounts inside are unknown.
+  BusyProbe(Volume& volume, LockReaper& locks, std::optional<MountedAt> mounted)
+      : volume_(volume), locks_(locks), mounted_(std::move(mounted)) {}
+  BusyProbe(const BusyProbe&) = delete;
+  BusyProbe& operator=(const BusyProbe&) = delete;
+
+  struct Found {
+    UnitBusy busy;
+    std::vector<Blocker> blockers;  // one for each that is not `no`
+    std::optional<GitAdmin> admin;  // on the volume, outside the unit, and fit to go with it
+    std::vector<TreeInode> admin_inodes;
+  };
+  // Looks at `unit`, whose top is `name` in the directory `dir` and has `path`. Processes and
+  // mounts are listed for all units at once, and again only when that is kFresh ago.
+  [[nodiscard]] Found look(const UnitRef& unit, const std::string& path, int dir,
+                           const char* name);
+
+  static constexpr Duration kFresh = std::chrono::milliseconds(100);
+
+ private:
+  void refresh();
+  void look_for_opens(const Unit& unit, Found& found) const;
+  void look_for_processes(const Unit& unit, Found& found) const;
+  void look_for_git(const UnitRef& unit, const std::string& path, int dir, const char* name,
+                    Found& found) const;
+  void look_into_admin(GitAdmin admin, Found& found) const;
+  void look_for_locks(const Unit& unit, Found& found) const;
+  void look_for_mounts(const std::string& path, Found& found) const;
+
+  Volume& volume_;
+  LockReaper& locks_;
+  const std::optional<MountedAt> mounted_;
+
+  std::optional<MonoTime> listed_;
+  std::optional<std::unordered_set<UnitId>> with_processes_;  // none: unknown
+  std::optional<std::vector<std::string>> mountpoints_;       // absolute
+};
+
+}  // namespace ebbfs

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One directory of the census: its entries counted, its units and locks found.
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "fs/census.h"
+#include "fs/git_directory.h"
+#include "fs/tree.h"
+
+namespace ebbfs {
+namespace {
+
+// For requests to leave the unit whose locks are recorded.
+constexpr Duration kPatience = std::chrono::milliseconds(20);
+
+}  // namespace
+
+void Census::count(Unit& unit, const Attributes& attributes) {
+  entries_.fetch_add(1, std::memory_order_relaxed);
+  const Payer payer{unit, attributes.stx_uid, attributes.stx_gid};
+  volume_.accounting.count(payer, InodeId{attributes.stx_ino}, charge_for(attributes));
+  if (unit.is_root()) return;
+  // A time that lies ahead says nothing about use.
+  unit.touch(std::min(newest_change(attributes), volume_.clock.wall_now()));
+}
+
+bool Census::visit(const Inode::Place& place) {
+  const auto fd = open_by_handle(volume_, place.handle, O_RDONLY | O_DIRECTORY);
+  const auto own = fd ? volume_.backing.stat(fd->get(), "")
+                      : Result<Attributes>(std::unexpected(fd.error()));
+  if (!own) {
+    // ESTALE: removed meanwhile.
+    if (own.error() != Errno{ESTALE}) {
+      spdlog::error("op=census unit={} errno={}", raw(place.unit->id()), code(own.error()));
+    }
+    return true;
+  }
+  if (own->stx_nlink == 0) return true;
+  Visit visit{place, fd->get(), inode_id_of(volume_.backing, *own), {}};
+  if (visit.id != kRootInode) count(*place.unit, *own);
+  for (;;) {
+    const auto names = next_names(fd->get());
+    if (!names) {
+      spdlog::error("op=census unit={} errno={}", raw(place.unit->id()), code(names.error()));
+      return true;
+    }
+    if (names->empty()) return true;
+    for (const std::string& name : *names) visit_entry(visit, name);
+    if (!adopt_locks(visit)) return false;
+    visit.locks.clear();
+  }
+}
+
+void Census::visit_entry(Visit& visit, const std::string& name) {
+  if (visit.id == kRootInode && name == kStateDirName) return;
+  const auto attributes = volume_.backing.stat(visit.fd, name.c_str());
+  if (!attributes) return;  // gone meanwhile
+  const Match match = volume_.rules.classifier().step(visit.place.state, name);
+  const bool makes_unit = match.tree_class != kNoClass && visit.place.unit->is_root();
+  if (makes_unit || is_directory(*attributes)) {
+    visit_branch(visit, name);
+    return;
+  }
+  count(*visit.place.unit, *attributes);
+  const bool can_be_lock = is_regular(*attributes) || S_ISLNK(attributes->stx_mode);
+  const bool named_so = match.lock_class != kNoClass || match.git_lock_class != kNoClass;
+  if (can_be_lock && named_so && volume_.locks.find(visit.id, name) == nullptr) {
+    visit.locks.push_back(name);
+  }
+}
+
+// A directory, or the top of a unit.
+void Census::visit_branch(const Visit& visit, const std::string& name) {
+  const Backing& backing = volume_.backing;
+  // Through one descriptor, so that attributes and handle are of the same thing.
+  const auto fd = backing.open_at(visit.fd, name.c_str(), O_PATH, 0);
+  if (!fd) return;
+  const auto attributes = backing.stat(fd->get(), "");
+  const auto handle = backing.handle(fd->get(), "");
+  if (!attributes || !handle || !backing.on_volume(*attributes)) return;
+  auto place = place_child(volume_, visit.place, name, *attributes, *handle, nullptr);
+  if (!place) {
+    spdlog::error("op=census name={:?} errno={}", name, code(place.error()));
+    return;
+  }
+  if (place->unit != visit.place.unit) {
+    if (place->unit->counting()) enqueue(place->unit);
+    return;
+  }
+  if (is_directory(*attributes)) {
+    to_walk_.push_back(std::move(*place));
+  } else {
+    count(*place->unit, *attributes);
+  }
+}
+
+bool Census::adopt_locks(const Visit& visit) {
+  if (visit.locks.empty()) return true;
+  // Frozen, so that nobody takes one of these names between the look and the record.
+  const UnitRef& unit = visit.place.unit;
+  if (!unit->freeze(kPatience)) return unit->gone();
+  for (const std::string& name : visit.locks) adopt_lock(visit, name);
+  unit->thaw();
+  return true;
+}
+
+void Census::adopt_lock(const Visit& visit, const std::string& name) {
+  const Backing& backing = volume_.backing;
+  const Classifier& classifier = volume_.rules.classifier();
+  const Match match = classifier.step(visit.place.state, name);
+  const bool own = match.lock_class == kNoClass;
+  if (own && !is_own_git_lock(backing, visit.fd, name)) return;
+  if (volume_.locks.find(visit.id, name) != nullptr) return;
+  const auto attributes = backing.stat(visit.fd, name.c_str());
+  const auto handle = backing.handle(visit.fd, name.c_str());
+  auto path = backing.path_of(visit.fd);
+  if (!attributes || !handle || !path) return;
+  if (!path->empty()) path->push_back('/');
+
+  const auto policy = volume_.rules.policy();
+  const ClassRule& rule = policy->classes[own ? match.git_lock_class : match.lock_class];
+  const WallTime now = volume_.clock.wall_now();
+  LockRecord record;
+  record.path = *path + name;
+  record.parent = visit.place.handle;
+  record.parent_inode = visit.id;
+  record.name = name;
+  record.object = *handle;
+  record.object_inode = InodeId{attributes->stx_ino};
+  record.unit = visit.place.unit->id();
+  record.class_name = rule.name;
+  record.owner.uid = attributes->stx_uid;
+  record.owner.gid = attributes->stx_gid;
+  record.owner.boot = volume_.processes.boot_id();
+  record.owner.job = classifier.job(match);
+  record.certainty = OwnerCertainty::unknown;
+  record.made = std::min(newest_change(*attributes), now);
+  const WallTime due = later(record.made, rule.ttl);
+  const bool by_cgroup = rule.owner == OwnerMode::cgroup;
+  const auto added = volume_.locks.add(std::move(record), by_cgroup, due);
+  if (!added) {
+    spdlog::error("op=adopt_lock path={:?} errno={}", *path + name, code(added.error()));
+    return;
+  }
+  ++locks_found_;
+  agenda_.due_at(due);
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/describe.h"
+
+#include <fmt/format.h>
+
+namespace ebbfs {
+namespace {
+
+std::string life_text(OwnerState::Life life) {
+  switch (life) {
+    case OwnerState::Life::alive:
+      return "owner alive";
+    case OwnerState::Life::killed:
+      return "owner killed";
+    case OwnerState::Life::exited:
+      return "owner exited";
+    case OwnerState::Life::ended:
+      return "owner gone";
+    case OwnerState::Life::unknown:
+      break;
+  }
+  return "owner unknown";
+}
+
+}  // namespace
+
+std::string owner_text(const Owner& owner) {
+  std::string text = fmt::format("uid={}", owner.uid);
+  if (owner.process.id.known()) text += fmt::format(" pid={}", owner.process.id.tgid);
+  if (!owner.process.comm.empty()) text += " comm=" + owner.process.comm;
+  if (!owner.job.empty()) text += " job=" + owner.job;
+  return text;
+}
+
+std::string process_text(const ProcessSeen& process) {
+  if (!process.id.known()) return "an unknown process";
+  return fmt::format("pid {} ({})", process.id.tgid, process.comm);
+}
+
+std::string unit_rule_text(const ClassRule& rule, Reason reason) {
+  if (reason == Reason::idle) return "idle " + format_duration(rule.ttl);
+  if (reason == Reason::too_old) return "older than " + format_duration(rule.max_age);
+  return "requested";
+}
+
+std::string lock_rule_text(const ClassRule& rule, const OwnerVerdict& verdict,
+                           const OwnerState& owner) {
+  if (verdict.step == OwnerVerdict::Step::by_touch) {
+    return fmt::format("owner {}, untouched {}", to_string(verdict.certainty),
+                       format_duration(rule.ttl));
+  }
+  return fmt::format("{}, grace {}", life_text(owner.life), format_duration(rule.orphan_grace));
+}
+
+}  // namespace ebbfs

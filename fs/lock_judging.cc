@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is seen of a lock and its owner, and the verdict on it. Changes nothing.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+
+#include "fs/lock_reaper.h"
+
+namespace ebbfs {
+namespace {
+
+// A directory with more in it is no lock.
+constexpr std::size_t kInodesMax = 4096;
+constexpr std::size_t kFirstLineMax = 256;
+
+bool has_ended(const OwnerState& owner) {
+  return owner.life != OwnerState::Life::alive && owner.life != OwnerState::Life::unknown;
+}
+
+// So long as it is judged, a lock that nobody could time is due.
+ClassRule without_clocks(ClassRule rule) {
+  rule.orphan_grace = Duration::zero();
+  rule.ttl = Duration::zero();
+  return rule;
+}
+
+}  // namespace
+
+std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks clocks) {
+  Judged judged;
+  OwnerState known;
+  {
+    const MutexLock held(lock->mu);
+    if (lock->removed) return std::nullopt;
+    judged.record = lock->record;
+    known = lock->owner_state;
+  }
+  const auto policy = volume_.rules.policy();
+  const ClassRule* rule = policy->find_class(judged.record.class_name);
+  if (rule == nullptr) return std::nullopt;
+  judged.rule = *rule;
+  judged.owner = owner_now(judged.record, known, *rule);
+  judged.owner_verdict = judge_owner(judged.record, judged.owner, *rule);
+  judged.sight = look(judged.record);
+  if (judged.sight.name != Sight::Name::same) return judged;
+
+  const WallTime now = volume_.clock.wall_now();
+  const bool timed = clocks == Clocks::apply;
+  const ClassRule in_force = timed ? *rule : without_clocks(*rule);
+  const WallTime from = timed ? not_before(judged.record) : WallTime::min();
+  judged.seen.open = Answer::no;
+  judged.seen.touched = judged.record.made;
+  if (timed) {
+    judged.seen.touched = std::max(judged.record.made, modified(judged.sight.attributes));
+  }
+  const auto judge_again = [&] {
+    judged.verdict = judge_reclaim(judged.record, judged.owner_verdict, judged.owner, judged.seen,
+                                   in_force, now, from);
+  };
+  judge_again();
+  if (judged.verdict.action == Verdict::Action::keep) return judged;
+  look_closer(judged);
+  judge_again();
+  return judged;
+}
+
+void LockReaper::look_closer(Judged& judged) {
+  const Attributes& attributes = judged.sight.attributes;
+  judged.seen.open = is_directory(attributes) ? directory_in_use(judged)
+                                              : is_open(judged.record.object_inode);
+  if (judged.seen.open != Answer::no || !is_regular(attributes)) return;
+  judged.witness = find_witness(judged.record, judged.sight);
+  if (judged.witness) judged.seen.evidence = judged.witness->process.id;
+}
+
+OwnerState LockReaper::owner_now(const LockRecord& record, const OwnerState& known,
+                                 const ClassRule& rule) {
+  const bool by_cgroup = rule.owner == OwnerMode::cgroup;
+  if (by_cgroup && !record.owner.cgroup.empty() && record.owner.boot == volume_.processes.boot_id()) {
+    // An empty cgroup can fill again.
+    const OwnerState now = volume_.processes.cgroup_state(record.owner.cgroup);
+    return has_ended(known) && has_ended(now) ? known : now;
+  }
+  if (known.life != OwnerState::Life::unknown || !record.owner.process.id.known()) return known;
+  return volume_.processes.state(record.owner.process.id, record.owner.boot);
+}
+
+LockReaper::Sight LockReaper::look(const LockRecord& record) {
+  Sight sight;
+  const auto absent = [](Errno error) {
+    return error == Errno{ESTALE} || error == Errno{ENOENT} || error == Errno{ENOTDIR};
+  };
+  auto parent = open_by_handle(volume_, record.parent, O_RDONLY | O_DIRECTORY);
+  if (!parent) {
+    if (absent(parent.error())) sight.name = Sight::Name::gone;
+    return sight;
+  }
+  const char* const name = record.name.c_str();
+  const auto handle = volume_.backing.handle(parent->get(), name);
+  const auto attributes = volume_.backing.stat(parent->get(), name);
+  if (!handle || !attributes) {
+    const Errno error = handle ? attributes.error() : handle.error();
+    if (absent(error)) sight.name = Sight::Name::gone;
+    return sight;
+  }
+  sight.name = *handle == record.object ? Sight::Name::same : Sight::Name::gone;
+  sight.attributes = *attributes;
+  sight.parent = std::move(*parent);
+  return sight;
+}
+
+Answer LockReaper::is_open(InodeId id) {
+  const InodeRef inode = volume_.inodes.find(id);
+  if (!inode) return Answer::no;
+  const PatientLock size_lock(inode->size_mu, false);
+  // Held by whoever is changing the file: then it is open, or about to be.
+  if (!size_lock) return Answer::yes;
+  return inode->extent.opens > 0 ? Answer::yes : Answer::no;
+}
+
+Answer LockReaper::directory_in_use(Judged& judged) {
+  auto inside = gather_tree(volume_.backing, judged.sight.parent.get(),
+                            judged.record.name.c_str(), kInodesMax);
+  if (!inside && inside.error() != Errno{E2BIG}) return Answer::unknown;
+  judged.place = !inside || contains_unit(judged.record);
+  if (judged.place) return Answer::no;
+  judged.inside = std::move(*inside);
+  for (const TreeInode& inode : judged.inside) {
+    if (!is_directory(inode.attributes)) {
+      if (is_open(inode.id()) == Answer::yes) return Answer::yes;
+      continue;
+    }
+    for (const LockRef& inner : volume_.locks.in_directory(inode.id())) {
+      if (holds(inner)) return Answer::yes;
+    }
+  }
+  return Answer::no;
+}
+
+bool LockReaper::contains_unit(const LockRecord& record) const {
+  if (record.unit != kRootUnit) return false;
+  const std::string prefix = record.path + "/";
+  return std::ranges::any_of(volume_.units.all(), [&](const UnitRef& unit) {
+    return unit->path().starts_with(prefix);
+  });
+}
+
+std::optional<ProcessTable::Living> LockReaper::find_witness(const LockRecord& record,
+                                                             const Sight& sight) {
+  const auto fd = volume_.backing.open_at(sight.parent.get(), record.name.c_str(),
+                                          O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
+  if (!fd) return std::nullopt;
+  std::array<char, kFirstLineMax> content;
+  const auto length =
+      volume_.backing.read(fd->get(), std::as_writable_bytes(std::span(content)), 0);
+  if (!length) return std::nullopt;
+  const auto pid = pid_in_first_line({content.data(), *length});
+  // The dead owner's own number, as we or as it itself knew it, names nobody else.
+  const ProcessSeen& owner = record.owner.process;
+  if (!pid || *pid == owner.id.tgid || *pid == owner.ns_pid) return std::nullopt;
+  auto living = volume_.processes.living(*pid);
+  if (!living || living->started >= modified(sight.attributes)) return std::nullopt;
+  return living;
+}
+
+WallTime LockReaper::not_before(const LockRecord& record) const {
+  // What was there before the volume was first mounted was found by adoption.
+  const WallTime mounted = volume_.index.volume_state().first_mounted;
+  if (record.made >= mounted) return WallTime::min();
+  return later(mounted, volume_.rules.policy()->volume.adopt_grace);
+}
+
+bool LockReaper::holds(const LockRef& lock) {
+  const auto judged = judge(lock, Clocks::apply);
+  return judged && judged->sight.name != Sight::Name::gone && !judged->place &&
+         judged->verdict.action == Verdict::Action::keep;
+}
+
+Report LockReaper::report(const LockRef& lock) {
+  const auto judged = judge(lock, Clocks::apply);
+  return judged ? report_of(*judged) : Report{};
+}
+
+Report LockReaper::report_of(const Judged& judged) const {
+  Report report;
+  report.verdict = judged.verdict;
+  report.rule = lock_rule_text(judged.rule, judged.owner_verdict, judged.owner);
+  const auto blocked = [&](Reason reason, std::string text) {
+    report.blockers.push_back({reason, std::move(text)});
+  };
+  const auto until = [&] {
+    return judged.verdict.look_again == kNever
+               ? std::string()
+               : " for another " + format_duration(std::chrono::ceil<std::chrono::seconds>(
+                                       judged.verdict.look_again - volume_.clock.wall_now()));
+  };
+  if (judged.verdict.action == Verdict::Action::remove) return report;
+  switch (judged.verdict.reason) {
+    case Reason::owner_alive:
+      blocked(Reason::owner_alive,
+              (judged.witness ? process_text(judged.witness->process) + ", named in its first line"
+                              : process_text(judged.record.owner.process)) +
+                  ", lives");
+      break;
+    case Reason::in_grace:
+      blocked(Reason::in_grace, "its grace lasts" + until());
+      break;
+    case Reason::heartbeat:
+      blocked(Reason::heartbeat, "touched not long ago: stays" + until());
+      break;
+    case Reason::adopt_grace:
+      blocked(Reason::adopt_grace, "found on a volume that was first mounted a moment ago");
+      break;
+    case Reason::lock_open:
+      blocked(Reason::lock_open, "somebody has it open");
+      break;
+    case Reason::no_ttl:
+      blocked(Reason::no_ttl, "its owner is not known, and its class sets no ttl");
+      break;
+    default:
+      blocked(Reason::use_unknown, "it could not be found out whether it is held");
+      break;
+  }
+  return report;
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Takes locks away whose owner is gone (DESIGN 4.3): hands them up from helper to parent, counts
+// their grace, and removes them by compare-and-delete while the unit that they lie in is frozen.
+//
+// An owner that ended while nobody watched (the daemon was down) cannot be told from a helper by the
+// time of its end. So a lock keeps its recorded ancestors only until its owner has outlived the
+// helper window under our eyes (settle); one that still has them at the next start goes to the
+// nearest of them that lives, marked uncertain.
+//
+// Threading: reclaim_if_due, report, holds and expire from any thread, holding no lock; the rest
+// from the reaper's. Lock order: judging_mu_, then what fs/volume.h says.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "fs/describe.h"
+#include "fs/trash.h"
+#include "fs/volume.h"
+
+namespace ebbfs {
+
+class LockReaper {
+ public:
+  // All outlive the reaper.
+  LockReaper(Volume& volume, Trash& trash, Invalidator& invalidator)
+      : volume_(volume), trash_(trash), invalidator_(invalidator) {}
+  LockReaper(const LockReaper&) = delete;
+  LockReaper& operator=(const LockReaper&) = delete;
+
+  // At start, after the locks are loaded: drops those whose name is gone or stands for something
+  // else, and looks at each owner again.
+  void check_all() EXCLUDES(judging_mu_);
+  // An owner has ended, not before `earliest`: when ends were last asked for.
+  void owner_ended(const EndedOwner& ended, WallTime earliest) EXCLUDES(judging_mu_);
+  // The deadline of a lock has come. Returns the unit that lost a lock by it, if any.
+  std::optional<UnitId> due(LockId id) EXCLUDES(judging_mu_);
+  // Now and then, more often than kHelperWindow: see above.
+  void settle() EXCLUDES(judging_mu_);
+
+  // The rules have changed: each lock is due now.
+  void judge_all_again();
+
+  // As Agenda says. The caller must not be inside the lock's unit, or the answer is false.
+  [[nodiscard]] bool reclaim_if_due(const LockRef& lock) EXCLUDES(judging_mu_);
+
+  // What is to become of the lock, with all that holds it.
+  [[nodiscard]] Report report(const LockRef& lock);
+  // Whether the lock counts as live: unless it would go if it were due now.
+  [[nodiscard]] bool holds(const LockRef& lock);
+  // Removes the lock on request: whatever its grace or ttl, never from a live owner or while open.
+  // `dry_run` only says what would be. Removed when the verdict says so and there are no blockers.
+  [[nodiscard]] Report expire(const LockRef& lock, bool dry_run) EXCLUDES(judging_mu_);
+
+  // When a lock was last removed; WallTime{} when none was since the start.
+  [[nodiscard]] WallTime last_removal() const {
+    return WallTime(Duration(last_removal_.load(std::memory_order_relaxed)));
+  }
+
+ private:
+  // What the lock's name stands for now.
+  struct Sight {
+    enum class Name : std::uint8_t { same, gone, unknown } name = Name::unknown;
+    UniqueFd parent;
+    Attributes attributes{};
+  };
+  struct Judged {
+    LockRecord record;
+    OwnerState owner;
+    ClassRule rule;
+    OwnerVerdict owner_verdict;
+    Sight sight;
+    LockSeen seen;
+    Verdict verdict;
+    std::optional<ProcessTable::Living> witness;  // named by the first line
+    std::vector<TreeInode> inside;  // of a directory whose time is over
+    bool place = false;  // a directory too large, or with units in it: no lock but a place
+  };
+  enum class Clocks : std::uint8_t { apply, ignore };
+  enum class Outcome : std::uint8_t { removed, kept, busy };
+
+  // Judging (lock_judging.cc). Nothing when the lock is removed, or its class is no more.
+  [[nodiscard]] std::optional<Judged> judge(const LockRef& lock, Clocks clocks);
+  void look_closer(Judged& judged);
+  [[nodiscard]] Sight look(const LockRecord& record);
+  [[nodiscard]] OwnerState owner_now(const LockRecord& record, const OwnerState& known,
+                                     const ClassRule& rule);
+  [[nodiscard]] Answer is_open(InodeId inode);
+  [[nodiscard]] Answer directory_in_use(Judged& judged);
+  [[nodiscard]] bool contains_unit(const LockRecord& record) const;
+  [[nodiscard]] std::optional<ProcessTable::Living> find_witness(const LockRecord& record,
+                                                                 const Sight& sight);
+  [[nodiscard]] WallTime not_before(const LockRecord& record) const;
+  [[nodiscard]] Report report_of(const Judged& judged) const;
+
+  // Owners (lock_owners.cc).
+  void advance(const LockRef& lock, OwnerState state, WallTime grace_from) REQUIRES(judging_mu_);
+  [[nodiscard]] bool give_to(const LockRef& lock, const LockRecord& changed, WallTime due,
+                             const std::string& why) REQUIRES(judging_mu_);
+  void hold_by_touch(const LockRef& lock, LockRecord record, const ClassRule& rule,
+                     OwnerCertainty certainty) REQUIRES(judging_mu_);
+  void suspect(const LockRef& lock, const OwnerState& state, WallTime due);
+  void check(const LockRef& lock) REQUIRES(judging_mu_);
+  [[nodiscard]] bool give_to_living_ancestor(const LockRef& lock, LockRecord record)
+      REQUIRES(judging_mu_);
+
+  // Removing (lock_removal.cc).
+  [[nodiscard]] Outcome settle_due(const LockRef& lock) REQUIRES(judging_mu_);
+  [[nodiscard]] Outcome remove(const LockRef& lock, RemovalReason reason, Duration patience)
+      REQUIRES(judging_mu_);
+  [[nodiscard]] Status remove_object(const LockRef& lock, const UnitRef& unit, Judged& judged,
+                                     RemovalReason reason) REQUIRES(judging_mu_);
+  [[nodiscard]] Status remove_directory(const LockRef& lock, const UnitRef& unit, Judged& judged,
+                                        EventRecord event) REQUIRES(judging_mu_);
+  void keep(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
+  void drop(const LockRef& lock);
+  void would_remove(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
+  [[nodiscard]] EventRecord event_of(const Judged& judged, EventRecord::Kind kind) const;
+  [[nodiscard]] bool enforcing() const;
+  [[nodiscard]] WallTime now() const { return volume_.clock.wall_now(); }
+  void reschedule(const LockRef& lock, WallTime due);
+  void journal(EventRecord event);
+
+  Volume& volume_;
+  Trash& trash_;
+  Invalidator& invalidator_;
+  // Requests, the reaper and administrators judge one lock at a time.
+  Mutex judging_mu_;
+  std::unordered_set<std::uint64_t> told_ GUARDED_BY(judging_mu_);  // would_remove, by raw LockId
+  std::atomic<std::int64_t> last_removal_{0};  // one value, orders nothing
+};
+
+}  // namespace ebbfs

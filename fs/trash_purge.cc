@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Deleting what is in the trash: slowly, off the request path, one entry after the other.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "fs/describe.h"
+#include "fs/purge.h"
+#include "fs/trash.h"
+#include "fs/trash_names.h"
+
+namespace ebbfs {
+namespace {
+
+// Some ten thousand deletions a second at most, and others get the disk in between.
+constexpr std::size_t kBatch = 64;
+constexpr Duration kPause = std::chrono::milliseconds(5);
+// After a deletion that failed (say on an immutable file).
+constexpr Duration kRetry = std::chrono::minutes(1);
+
+}  // namespace
+
+void Trash::start() {
+  {
+    const MutexLock lock(mu_);
+    stopping_ = false;
+  }
+  thread_ = std::thread([this] { run(); });
+}
+
+void Trash::stop() {
+  {
+    const MutexLock lock(mu_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Trash::run() {
+  for (;;) {
+    TrashId id{};
+    {
+      const MutexLock lock(mu_);
+      while (!stopping_ && queue_.empty()) changed_.wait(mu_);
+      if (stopping_) return;
+    }
+    if (next_queued(id)) purge_one(id, [this] { return pace(); });
+  }
+}
+
+bool Trash::pace() {
+  const MutexLock lock(mu_);
+  if (++deleted_ % kBatch != 0) return !stopping_;
+  const auto until = std::chrono::steady_clock::now() + kPause;
+  while (!stopping_ && changed_.wait_until(mu_, until)) {
+  }
+  return !stopping_;
+}
+
+void Trash::purge(TrashId id) {
+  const MutexLock lock(mu_);
+  if (std::ranges::find(queue_, id) == queue_.end()) queue_.push_back(id);
+  changed_.notify_all();
+}
+
+void Trash::purge_queued() {
+  TrashId id{};
+  while (next_queued(id)) purge_one(id, [] { return true; });
+}
+
+bool Trash::next_queued(TrashId& id) {
+  const MutexLock lock(mu_);
+  if (queue_.empty()) return false;
+  id = queue_.front();
+  queue_.pop_front();
+  return true;
+}
+
+void Trash::purge_one(TrashId id, const std::function<bool()>& proceed) {
+  Entry entry;
+  {
+    const MutexLock lock(mu_);
+    const auto found = entries_.find(id);
+    if (found == entries_.end() || found->second.state != Entry::State::kept) return;
+    found->second.state = Entry::State::purging;
+    entry = found->second;
+  }
+  const Usage held = entry.holder->accounts().total().usage();
+  const auto purged = purge_files(entry, proceed);
+  if (!purged) {
+    const MutexLock lock(mu_);
+    Entry& kept = entries_.at(id);
+    kept.state = Entry::State::kept;
+    kept.begun = true;
+    if (purged.error() == Errno{ECANCELED}) {
+      queue_.push_front(id);
+      return;
+    }
+    spdlog::warn("event=purge_failed trash={} path={:?} errno={}", raw(id),
+                 entry.record.unit.path, code(purged.error()));
+    (void)volume_.index.reschedule(Deadline::Kind::trash, raw(id),
+                                   volume_.clock.wall_now() + kRetry);
+    return;
+  }
+  // What is still charged was deleted before a crash.
+  if (entry.overcharged) volume_.ledger.forget(entry.holder->accounts());
+  EventRecord event;
+  event.kind = EventRecord::Kind::purged;
+  event.time = volume_.clock.wall_now();
+  event.path = entry.record.unit.path;
+  event.class_name = entry.record.unit.class_name;
+  event.owner = owner_text(entry.record.unit.owner);
+  event.usage = held;
+  spdlog::info("event=purged path={:?} trash={} bytes={} inodes={}", event.path, raw(id),
+               held.bytes.n, held.inodes);
+  (void)volume_.index.append_event(std::move(event));
+  if (const auto erased = volume_.index.erase_trash(id); !erased) {
+    spdlog::error("op=erase_trash trash={} errno={}", raw(id), code(erased.error()));
+  }
+  const MutexLock lock(mu_);
+  entries_.erase(id);
+}
+
+Status Trash::purge_files(const Entry& entry, const std::function<bool()>& proceed) {
+  const Backing& backing = volume_.backing;
+  const TrashId id = entry.record.id;
+  const int trash = backing.trash_dir();
+  UnitAccounts& accounts = entry.holder->accounts();
+  const PurgeHooks hooks{[&](const Attributes& gone) {
+                           volume_.ledger.settle(
+                               volume_.ledger.cell(accounts, gone.stx_uid, gone.stx_gid),
+                               -charge_for(gone));
+                         },
+                         proceed};
+  const std::string begun = purge_name(id);
+  const auto renamed = backing.rename(trash, trash_name(id).c_str(), trash, begun.c_str(), 0);
+  if (!renamed && renamed.error() != Errno{ENOENT}) return renamed;
+  if (auto purged = purge_tree(backing, trash, begun.c_str(), hooks); !purged) return purged;
+  return purge_tree(backing, trash, git_name(id).c_str(), hooks);
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Takes units away whose time is over (DESIGN 4.2): judged by their age, by what holds them, and by
+// both once more while they are frozen; then one rename into the trash.
+//
+// Threading: judge from the reaper's thread; report and expire from any, holding no lock and inside
+// no unit. set_mounted before all of them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "fs/busy.h"
+#include "fs/describe.h"
+#include "fs/lock_reaper.h"
+#include "fs/trash.h"
+#include "fs/volume.h"
+
+namespace ebbfs {
+
+class UnitReaper {
+ public:
+  // All outlive the reaper.
+  UnitReaper(Volume& volume, Trash& trash, LockReaper& locks, Invalidator& invalidator)
+      : volume_(volume), trash_(trash), locks_(locks), invalidator_(invalidator) {}
+  UnitReaper(const UnitReaper&) = delete;
+  UnitReaper& operator=(const UnitReaper&) = delete;
+
+  // Until then nothing goes: what holds a unit is not known.
+  void set_mounted(MountedAt mounted);
+
+  // Looks at a unit whose deadline has come, or whose last open file was closed: removes it, or
+  // says in the index when to look again.
+  void judge(UnitId id);
+
+  // What is to become of the unit, with all that holds it.
+  [[nodiscard]] Report report(const UnitRef& unit);
+  // Removes the unit on request, whatever its age; never while pinned or busy, nor while that is
+  // unknown. `dry_run` only says what would be. Removed when the verdict says so.
+  struct Expired {
+    Report report;
+    std::optional<TrashRecord> trash;  // when it was removed
+  };
+  [[nodiscard]] Expired expire(const UnitRef& unit, bool dry_run);
+
+  // When a unit was last removed; WallTime{} when none was since the start.
+  [[nodiscard]] WallTime last_removal() const {
+    return WallTime(Duration(last_removal_.load(std::memory_order_relaxed)));
+  }
+  // End of the adopt grace: nothing expires before.
+  [[nodiscard]] WallTime not_before() const;
+
+ private:
+  // Where the unit's top is now.
+  struct Place {
+    enum class Top : std::uint8_t { there, gone, moved, unknown } top = Top::unknown;
+    UniqueFd parent;
+    FileHandle parent_handle;
+    InodeId parent_inode{};
+    std::string name;
+    std::string path;
+  };
+  enum class Clocks : std::uint8_t { apply, ignore };
+  struct Judged {
+    UnitRecord record;
+    ClassRule rule;
+    Place place;
+    BusyProbe::Found found;  // only when age does not keep it
+    Verdict verdict;
+  };
+  enum class Outcome : std::uint8_t { removed, kept, busy };
+
+  [[nodiscard]] WallTime now() const { return volume_.clock.wall_now(); }
+  [[nodiscard]] Judged judge_now(const UnitRef& unit, Clocks clocks, BusyProbe& probe);
+  void judge_busy(const UnitRef& unit, Judged& judged, BusyProbe& probe);
+  [[nodiscard]] Place locate(const UnitRef& unit, const UnitRecord& record);
+  [[nodiscard]] Place find_moved(const UnitRef& unit, const UnitRecord& record, Place place);
+
+  void keep(const UnitRef& unit, const Judged& judged);
+  void would_remove(const UnitRef& unit, const Judged& judged);
+  void drop(const UnitRef& unit, const Judged& judged);
+  void reschedule(const UnitRef& unit, WallTime due);
+  [[nodiscard]] bool enforcing() const;
+  [[nodiscard]] Report report_of(const UnitRef& unit, const Judged& judged) const;
+
+  // Removing. `judged` is replaced by what was found under the freeze.
+  [[nodiscard]] Outcome remove(const UnitRef& unit, Clocks clocks, BusyProbe& probe,
+                               Judged& judged, std::optional<TrashRecord>& taken);
+  [[nodiscard]] Result<TrashRecord> take(const UnitRef& unit, Judged& judged, Clocks clocks);
+  void forget_contents(const UnitRef& unit, const TrashRecord& trash, const Judged& judged);
+  [[nodiscard]] EventRecord event_of(const Judged& judged, EventRecord::Kind kind) const;
+
+  Volume& volume_;
+  Trash& trash_;
+  LockReaper& locks_;
+  Invalidator& invalidator_;
+  std::optional<MountedAt> mounted_;   // constant once requests are served
+  std::unique_ptr<BusyProbe> probe_;   // of the reaper's thread
+  // Units that would have been removed, told once for each time they were last used. Of the
+  // reaper's thread.
+  std::unordered_map<UnitId, WallTime> told_;
+  std::atomic<std::int64_t> last_removal_{0};  // one value, orders nothing
+};
+
+}  // namespace ebbfs
