@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/mounted_volume.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+namespace ebbfs::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string binary(const std::string& name) {
+  const char* directory = std::getenv("EBBFS_BIN_DIR");
+  return directory == nullptr ? name : std::string(directory) + "/" + name;
+}
+
+[[noreturn]] void give_up(const std::string& what, const Ran& ran) {
+  throw std::runtime_error(what + " (exit " + std::to_string(ran.exit_code) + "): " + ran.out);
+}
+
+}  // namespace
+
+Ran shell(const std::string& command, const std::string& directory) {
+  // A subshell, so that `exit` and `exec` in the command do not lose the redirection.
+  const std::string quoted = "cd '" + directory + "' && {\n" + command + "\n}";
+  int ends[2];
+  if (::pipe(ends) != 0) throw std::runtime_error("pipe");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(ends[1], 1);
+    ::dup2(ends[1], 2);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    ::execlp("bash", "bash", "-c", quoted.c_str(), nullptr);
+    ::_exit(127);
+  }
+  ::close(ends[1]);
+  Ran ran;
+  char buffer[4096];
+  for (ssize_t count = 0; (count = ::read(ends[0], buffer, sizeof buffer)) > 0;) {
+    ran.out.append(buffer, static_cast<std::size_t>(count));
+  }
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ran.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return ran;
+}
+
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() >= deadline) return condition();
+    std::this_thread::sleep_for(10ms);
+  }
+  return true;
+}
+
+std::optional<std::string> MountedVolume::cannot_run(const std::string& filesystem) {
+  if (::geteuid() != 0) return "needs root to mount";
+  if (::access("/dev/fuse", R_OK | W_OK) != 0) return "needs /dev/fuse";
+  if (filesystem != "tmpfs" && ::access("/dev/loop-control", R_OK | W_OK) != 0) {
+    return "needs loop devices for an image of " + filesystem;
+  }
+  if (filesystem != "tmpfs" && shell("command -v mkfs." + filesystem).exit_code != 0) {
+    return "needs mkfs." + filesystem;
+  }
+  return {};
+}
+
+MountedVolume::MountedVolume(VolumeOptions options) : options_(std::move(options)) {
+  char scratch[] = "/tmp/ebbfs-test-XXXXXX";
+  if (::mkdtemp(scratch) == nullptr) throw std::runtime_error("mkdtemp");
+  scratch_ = scratch;
+  ::chmod(scratch, 0755);  // tests become other users
+  path_ = scratch_ + "/volume";
+  ::mkdir(path_.c_str(), 0755);
+  set_policy(options_.policy);
+  try {
+    make_filesystem();
+    mount();
+  } catch (...) {
+    (void)::umount2(path_.c_str(), MNT_DETACH);
+    (void)shell("rm -rf --one-file-system '" + scratch_ + "'");
+    throw;
+  }
+}
+
+MountedVolume::~MountedVolume() {
+  if (mounted_) unmount();
+  while (::umount2(path_.c_str(), MNT_DETACH) == 0) {
+  }
+  (void)shell("rm -rf --one-file-system '" + scratch_ + "'");
+}
+
+void MountedVolume::make_filesystem() {
+  std::string command;
+  if (options_.filesystem == "tmpfs") {
+    command = "mount -t tmpfs -o size=" + options_.size + " tmpfs volume";
+  } else {
+    command = "truncate -s " + options_.size + " image && mkfs." + options_.filesystem +
+              " -q image && mount -o loop image volume && rm -rf volume/lost+found";
+  }
+  const Ran ran = shell(command, scratch_);
+  if (ran.exit_code != 0) give_up("cannot make a " + options_.filesystem, ran);
+  ::chmod(path_.c_str(), 0777);
+}
+
+void MountedVolume::set_policy(const std::string& policy) {
+  std::ofstream(scratch_ + "/policy.toml") << policy;
+}
+
+void MountedVolume::mount() {
+  std::string command = "exec '" + binary("ebbfs") + "' --foreground";
+  if (!options_.policy.empty()) command += " --policy " + scratch_ + "/policy.toml";
+  if (!options_.transport.empty()) command += " --transport " + options_.transport;
+  for (const std::string& argument : options_.arguments) command += " " + argument;
+  command += " '" + path_ + "' >>" + scratch_ + "/log 2>&1";
+  daemon_ = ::fork();
+  if (daemon_ == 0) {
+    ::execlp("bash", "bash", "-c", command.c_str(), nullptr);
+    ::_exit(127);
+  }
+  const bool up = eventually(
+      [&] { return ::access((path_ + "/.ebbfs/control").c_str(), F_OK) == 0; }, 30s);
+  mounted_ = true;
+  if (!up) give_up("ebbfs does not mount", shell("cat log", scratch_));
+}
+
+void MountedVolume::unmount() {
+  mounted_ = false;
+  ::kill(daemon_, SIGTERM);
+  int status = 0;
+  const bool ended = eventually([&] { return ::waitpid(daemon_, &status, WNOHANG) == daemon_; },
+                                30s);
+  if (!ended) {
+    ::kill(daemon_, SIGKILL);
+    ::waitpid(daemon_, &status, 0);
+    (void)::umount2(path_.c_str(), MNT_DETACH);
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    std::fprintf(stderr, "ebbfs ended with status %d:\n%s\n", status,
+                 shell("tail -40 log", scratch_).out.c_str());
+    // A daemon that crashed or that a sanitizer stopped fails the test, whatever else it saw.
+    std::abort();
+  }
+}
+
+void MountedVolume::kill_daemon() {
+  mounted_ = false;
+  ::kill(daemon_, SIGKILL);
+  int status = 0;
+  ::waitpid(daemon_, &status, 0);
+  (void)::umount2(path_.c_str(), MNT_DETACH);
+}
+
+Ran MountedVolume::ebbctl(const std::string& arguments) const {
+  return shell("'" + binary("ebbctl") + "' --mount '" + path_ + "' " + arguments, path_);
+}
+
+nlohmann::json MountedVolume::json(const std::string& arguments) const {
+  const Ran ran = ebbctl(arguments + " --json");
+  return nlohmann::json::parse(ran.out, nullptr, false);
+}
+
+MountedVolume::Counted MountedVolume::count(const std::string& relative) const {
+  // Hard-linked inodes once.
+  const Ran ran = shell(
+      "find . -mindepth 1 -xdev -path ./.ebbfs -prune -o -printf '%i %y %s\\n' | sort -u | "
+      "awk '{n++; if ($2 == \"f\") b += int(($3 + 4095) / 4096) * 4096} END {print b + 0, n + 0}'",
+      at(relative));
+  Counted counted;
+  std::istringstream(ran.out) >> counted.bytes >> counted.inodes;
+  return counted;
+}
+
+}  // namespace ebbfs::test

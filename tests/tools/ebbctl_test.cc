@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The built program, on directories that no ebbfs is mounted over.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/temp_tree.h"
+
+namespace ebbfs {
+namespace {
+
+namespace filesystem = std::filesystem;
+using nlohmann::json;
+
+// Where ctest says, else beside this program.
+std::string program() {
+  const char* directory = std::getenv("EBBFS_BIN_DIR");
+  const filesystem::path bin =
+      directory != nullptr ? directory : filesystem::read_symlink("/proc/self/exe").parent_path();
+  return bin / "ebbctl";
+}
+
+struct Outcome {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+class EbbctlTest : public testing::Test {
+ protected:
+  // `arguments` as for a shell; "@" is the tree's path. Output goes to files in the tree.
+  Outcome run(std::string arguments, const std::string& output = "@/out") {
+    std::string line = "cd @ && '" + program() + "' " + arguments + " >" + output + " 2>@/err";
+    for (std::size_t at = 0; (at = line.find('@', at)) != std::string::npos;) {
+      line.replace(at, 1, tree_.path().string());
+    }
+    tree_.write_file("out", "");
+    const int status = std::system(line.c_str());
+    EXPECT_TRUE(WIFEXITED(status)) << line;
+    return {WEXITSTATUS(status), tree_.read_file("out"), tree_.read_file("err")};
+  }
+
+  TempTree tree_;
+};
+
+TEST_F(EbbctlTest, ExitCodesTellUsageFromNoMountFromRefusal) {
+  tree_.write_file("broken.toml", "mode = \"maybe\"\n");
+  tree_.write_file("good.toml", "mode = \"observe\"\n");
+  struct Case {
+    const char* arguments;
+    int want;
+  };
+  constexpr Case kCases[] = {
+      {.arguments = "--help", .want = 0},
+      {.arguments = "--version", .want = 0},
+      {.arguments = "units --help", .want = 0},
+      {.arguments = "policy check good.toml", .want = 0},
+      {.arguments = "policy check broken.toml", .want = 1},
+      {.arguments = "policy check missing.toml", .want = 1},
+      {.arguments = "", .want = 2},
+      {.arguments = "nonsense", .want = 2},
+      {.arguments = "status --nonsense", .want = 2},
+      {.arguments = "show", .want = 2},
+      {.arguments = "show ''", .want = 2},
+      {.arguments = "pin @ extra", .want = 2},
+      {.arguments = "units --sort colour", .want = 2},
+      {.arguments = "units --limit -1", .want = 2},
+      {.arguments = "locks --orphans --state held", .want = 2},
+      {.arguments = "events --since tomorrow", .want = 2},
+      {.arguments = "events --since none", .want = 2},
+      {.arguments = "policy", .want = 2},
+      {.arguments = "status @", .want = 3},
+      {.arguments = "status --mount @", .want = 3},
+      {.arguments = "--mount @ status", .want = 3},
+      {.arguments = "units @", .want = 3},
+      {.arguments = "locks @ --orphans", .want = 3},
+      {.arguments = "show @", .want = 3},
+      {.arguments = "events @ --since 1h", .want = 3},
+      {.arguments = "events @ --follow", .want = 3},
+      {.arguments = "pin @", .want = 3},
+      {.arguments = "unpin @", .want = 3},
+      {.arguments = "expire @ --dry-run", .want = 3},
+      {.arguments = "policy show @", .want = 3},
+      {.arguments = "policy reload @", .want = 3},
+  };
+  for (const Case& row : kCases) {
+    const Outcome outcome = run(row.arguments);
+    EXPECT_EQ(outcome.exit_code, row.want) << row.arguments << "\n" << outcome.err;
+    EXPECT_EQ(outcome.out.empty(), row.want != 0) << row.arguments << "\n" << outcome.out;
+    EXPECT_EQ(outcome.err.empty(), row.want == 0) << row.arguments << "\n" << outcome.err;
+  }
+}
+
+TEST_F(EbbctlTest, ErrorsAreOneLineOfJsonOnRequest) {
+  for (const char* arguments : {"status --mount @ --json", "--json show @", "units --sort x --json",
+                                "show --json", "policy check missing --json"}) {
+    const Outcome plain = run(std::string(arguments).replace(std::string(arguments).find("--json"),
+                                                             std::string("--json").size(), ""));
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, plain.exit_code) << arguments;
+    EXPECT_EQ(outcome.err, "") << arguments;
+    const json object = json::parse(outcome.out, nullptr, false);
+    ASSERT_TRUE(object.is_object()) << arguments << "\n" << outcome.out;
+    EXPECT_EQ("ebbctl: " + object.value("error", "") + "\n", plain.err) << arguments;
+  }
+}
+
+TEST_F(EbbctlTest, NamesTheCureForAVolumeThatIsNotMounted) {
+  tree_.make_dir("volume/.ebbfs/index");
+  tree_.make_dir("volume/worktrees/a");
+  const std::string volume = filesystem::canonical(tree_.at("volume"));
+  EXPECT_EQ(run("show volume/worktrees/a").err, "ebbctl: " + volume +
+                                                    " is an ebbfs volume that is not mounted: "
+                                                    "mount it with: ebbfs " +
+                                                    volume + "\n");
+}
+
+TEST_F(EbbctlTest, EscapesWhatItRepeats) {
+  const Outcome outcome = run("show \"@/$(printf 'a\\033[31mb')\"");
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.err.find("a\\x1b[31mb"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find('\x1b'), std::string::npos);
+}
+
+TEST_F(EbbctlTest, ChecksAPolicyWithoutAMount) {
+  tree_.write_file("policy.toml", "mode = \"maybe\"\n");
+  const json broken = json::parse(run("policy check policy.toml --json").out, nullptr, false);
+  ASSERT_TRUE(broken.is_object());
+  EXPECT_EQ(broken.value("valid", true), false);
+  EXPECT_EQ(broken.value("line", 0), 1);
+  EXPECT_NE(broken.value("error", "").find("policy.toml:1:"), std::string::npos);
+  tree_.write_file("policy.toml", "mode = \"observe\"\n");
+  const json good = json::parse(run("policy check policy.toml --json").out, nullptr, false);
+  ASSERT_TRUE(good.is_object());
+  EXPECT_EQ(good.value("valid", false), true);
+  EXPECT_EQ(good.at("policy").at("mode"), "observe");
+}
+
+TEST_F(EbbctlTest, HelpOfEachCommandHasExamplesAndFitsATerminal) {
+  for (const char* command : {"status", "units", "locks", "show", "events", "pin", "unpin",
+                              "expire", "policy show", "policy check", "policy reload"}) {
+    const Outcome outcome = run(std::string(command) + " --help");
+    EXPECT_NE(outcome.out.find(std::string("Examples:\n  ebbctl ") + command), std::string::npos)
+        << command;
+    EXPECT_NE(outcome.out.find("--json"), std::string::npos) << command;
+    EXPECT_NE(outcome.out.find("--mount"), std::string::npos) << command;
+    for (std::size_t at = 0; at < outcome.out.size();) {
+      const std::size_t end = std::min(outcome.out.find('\n', at), outcome.out.size());
+      EXPECT_LE(end - at, 80U) << outcome.out.substr(at, end - at);
+      at = end + 1;
+    }
+  }
+}
+
+TEST_F(EbbctlTest, OutputThatDoesNotArriveIsAFailure) {
+  tree_.write_file("policy.toml", "mode = \"observe\"\n");
+  const Outcome outcome = run("policy check policy.toml", "/dev/full");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.err, "ebbctl: standard output: No space left on device\n");
+}
+
+}  // namespace
+}  // namespace ebbfs

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ebbctl: asks a mounted ebbfs and tells people, or scripts with --json.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstring>
+#include <string_view>
+
+#include "tools/ebbctl_command.h"
+#include "tools/terminal.h"
+
+namespace {
+
+using ebbfs::ControlReply;
+
+constexpr const char* kFooter =
+    "The mount is found from PATH, else from the working directory, else it is the\n"
+    "only one on the host. A relative PATH that leads to nothing here is taken from\n"
+    "the root of the volume, as the lists print it.\n"
+    "Exit codes: 0 done, 1 refused or not found, 2 usage, 3 no mount.\n"
+    "`ebbctl COMMAND --help` has examples.";
+
+// Wanted before parsing has succeeded, for errors of usage.
+bool wants_json(int argc, char** argv) {
+  for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+    if (std::string_view(argv[i]) == "--json") return true;
+  }
+  return false;
+}
+
+// The innermost command that was named, for pointing to its help.
+std::string command_line(const CLI::App& app) {
+  std::string line = app.get_name();
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? line : line + " " + command_line(*chosen.front());
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error, bool json) {
+  return ebbfs::print_error(
+      json, ebbfs::misused(fmt::format("{} (see: {} --help)", error.what(), command_line(app))));
+}
+
+void describe(CLI::App& app, ebbfs::Invocation& invocation) {
+  app.name("ebbctl");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", fmt::format("ebbctl {} (control protocol {})", EBBFS_VERSION,
+                                                ebbfs::kControlVersion));
+  app.add_flag("--json", invocation.json, "As with each command");
+  app.add_option("--mount", invocation.place.mount, "As with each command")->type_name("DIR");
+  ebbfs::add_query_commands(app, invocation);
+  ebbfs::add_change_commands(app, invocation);
+  ebbfs::add_policy_commands(app, invocation);
+}
+
+// Output that did not arrive is a failure (disk full), whatever the command said.
+int closed(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  return ebbfs::print_error(
+      false, ebbfs::refused(fmt::format("standard output: {}", std::strerror(errno))));
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Asks a mounted ebbfs what fills it, what will go, when, and why not");
+  ebbfs::Invocation invocation;
+  describe(app, invocation);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return usage_error(app, error, wants_json(argc, argv));
+  }
+  return invocation.run(invocation, ebbfs::standard_output());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Whoever started us may ignore it, and then `ebbctl units | head` would complain.
+  std::signal(SIGPIPE, SIG_DFL);
+  try {
+    return closed(run(argc, argv));
+  } catch (const std::exception& error) {
+    return ebbfs::print_error(false, ebbfs::refused(error.what()));
+  }
+}

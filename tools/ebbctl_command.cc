@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/ebbctl_command.h"
+
+#include "tools/control_client.h"
+
+namespace ebbfs {
+
+CLI::App* add_command(CLI::App& parent, Invocation& invocation, const std::string& name,
+                      const std::string& about, const std::string& examples, Run run) {
+  CLI::App* command = parent.add_subcommand(name, about);
+  command->add_flag("--json", invocation.json, "Print JSON, errors as {\"error\": ...} too");
+  command->add_option("--mount", invocation.place.mount, "The mount to ask")->type_name("DIR");
+  command->footer("Examples:\n" + examples);
+  command->callback([&invocation, run] { invocation.run = run; });
+  return command;
+}
+
+void add_path(CLI::App& command, Invocation& invocation, const std::string& about, PathUse use) {
+  CLI::Option* path = command.add_option("PATH", invocation.place.path, about)->type_name("");
+  if (use == PathUse::required) path->required();
+}
+
+ControlReply ask_mount(Invocation& invocation) {
+  auto target = find_target(invocation.place, this_host());
+  if (!target) return target.error();
+  invocation.request.path = target->path;
+  return ask(target->mount, invocation.request);
+}
+
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void print_detail(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+int print_error(bool json, const ControlReply& reply) {
+  if (json) {
+    nlohmann::json object = reply.body.is_object() ? reply.body : nlohmann::json::object();
+    object["error"] = reply.error;
+    print(to_text(object) + "\n");
+  } else {
+    print_detail("ebbctl: " + plain(reply.error) + "\n");
+  }
+  return reply.exit_code;
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands about the policy: policy show, policy check, policy reload. Checking needs no mount.
+#include <cstring>
+
+#include "policy/limits.h"
+#include "tools/control_client.h"
+#include "tools/ebbctl_command.h"
+
+namespace ebbfs {
+namespace {
+
+int run_show(Invocation& invocation, const Style& style) {
+  return run_request<PolicyView>(invocation, style, command::kPolicyShow);
+}
+
+int run_reload(Invocation& invocation, const Style& style) {
+  invocation.request.command = command::kPolicyReload;
+  const ControlReply reply = ask_mount(invocation);
+  const auto policy = from_json<PolicyView>(reply.body);
+  if (invocation.json || reply.exit_code != kExitDone || !policy) {
+    return print_reply<PolicyView>(invocation, style, reply);
+  }
+  print(render_reloaded(*policy, style));
+  return kExitDone;
+}
+
+ControlReply check(const std::string& file) {
+  const auto text = read_file(file);
+  if (!text) return refused(file + ": " + std::strerror(code(text.error())));
+  CheckView view;
+  view.file = file;
+  const auto policy = parse_policy(*text, file);
+  if (!policy) {
+    const PolicyError& error = policy.error();
+    view.line = error.line;
+    view.column = error.column;
+    view.reason = error.what;
+    ControlReply reply = refused(error.message());
+    reply.body = to_json(view);
+    return reply;
+  }
+  view.valid = true;
+  view.policy = view_of(*policy, to_toml(*policy));
+  return done(to_json(view));
+}
+
+int run_check(Invocation& invocation, const Style& style) {
+  const ControlReply reply = check(invocation.file);
+  if (reply.exit_code != kExitDone) return print_error(invocation.json, reply);
+  return print_reply<CheckView>(invocation, style, reply);
+}
+
+}  // namespace
+
+void add_policy_commands(CLI::App& app, Invocation& invocation) {
+  CLI::App* policy = app.add_subcommand("policy", "Show, check or reload the policy");
+  policy->require_subcommand(1);
+  CLI::App* show = add_command(*policy, invocation, "show", "The policy in force, as TOML",
+                               "  ebbctl policy show > /etc/ebbfs/policy.toml", run_show);
+  add_path(*show, invocation, "A path on the mount to ask", PathUse::optional);
+  CLI::App* check_file = add_command(
+      *policy, invocation, "check", "Check a policy file; needs no mount",
+      "  ebbctl policy check /etc/ebbfs/policy.toml && ebbctl policy reload", run_check);
+  check_file->add_option("FILE", invocation.file, "The policy file")->type_name("")->required();
+  CLI::App* reload = add_command(*policy, invocation, "reload",
+                                 "Read the file again; if broken, the old stays in force",
+                                 "  ebbctl policy reload", run_reload);
+  add_path(*reload, invocation, "A path on the mount to ask", PathUse::optional);
+}
+
+}  // namespace ebbfs

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Each answer of the daemon as text for people: one function per view, pure but for the time zone.
+// `now` is what relative times count from. The result ends with a newline.
+#pragma once
+
+#include <string>
+
+#include "fs/control_status.h"
+#include "fs/control_views.h"
+#include "tools/render.h"
+
+namespace ebbfs {
+
+[[nodiscard]] std::string render(const StatusView& status, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const UnitsView& units, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const LocksView& locks, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const ShowView& show, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const ChangeView& change, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const EventsView& events, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const PolicyView& policy, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const CheckView& check, const Style& style, WallTime now);
+
+// What a reload has put in force, in short.
+[[nodiscard]] std::string render_reloaded(const PolicyView& policy, const Style& style);
+
+// For tables: "alice ci-17"; the process too in full: "alice (uid 1000), git[4242], job ci-17".
+[[nodiscard]] std::string owner_short(const OwnerView& owner);
+[[nodiscard]] std::string owner_full(const OwnerView& owner);
+// A path on the volume, "." for its root.
+[[nodiscard]] std::string shown_path(const std::string& path);
+
+}  // namespace ebbfs

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What standard output is: how wide, in colour or not, and whether whoever reads it is still there.
+#pragma once
+
+#include <chrono>
+
+#include "tools/render.h"
+
+namespace ebbfs {
+
+// Also sets the process's character type locale. Colour needs a terminal, no NO_COLOR in the
+// environment, and a TERM other than "dumb".
+[[nodiscard]] Style standard_output();
+
+// Waits for `time`; false at once when nobody can read standard output any more.
+[[nodiscard]] bool wait_while_read(std::chrono::milliseconds time);
+
+}  // namespace ebbfs
