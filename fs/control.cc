@@ -59,7 +59,7 @@ std::string Control::answer(const Caller& caller, std::string_view text) {
 
 ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
   const std::string& name = request.command;
-  if (name == command::kStatus) return status(caller);
+  if (name == command::kStatus) return done(to_json(status_view(caller)));
   if (name == command::kUnits) return units(caller, request);
   if (name == command::kLocks) return locks(caller, request);
   if (name == command::kShow) return show(caller, request);

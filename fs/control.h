@@ -48,11 +48,12 @@ class Control {
 
   // The reply's text to a request's text.
   [[nodiscard]] std::string answer(const Caller& caller, std::string_view request);
+  // The state of the volume, with the users that `caller` may see.
+  [[nodiscard]] StatusView status_view(const Caller& caller);
 
  private:
   [[nodiscard]] ControlReply run(const Caller& caller, const ControlRequest& request);
 
-  [[nodiscard]] ControlReply status(const Caller& caller);
   [[nodiscard]] ControlReply units(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply locks(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply show(const Caller& caller, const ControlRequest& request);

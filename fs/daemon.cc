@@ -20,6 +20,7 @@
 #include "fs/control.h"
 #include "fs/credentials.h"
 #include "fs/filesystem.h"
+#include "fs/metrics.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
 #include "fs/reaper.h"
@@ -95,6 +96,7 @@ struct Parts {
   std::unique_ptr<Census> census;
   std::unique_ptr<Filesystem> filesystem;
   std::unique_ptr<Control> control;
+  std::unique_ptr<Metrics> metrics;
   std::unique_ptr<VirtualFiles> virtual_files;
   std::unique_ptr<OpsContext> context;
   std::unique_ptr<Workers> workers;
@@ -234,6 +236,12 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   facts.reload_policy = [&options, &parts] { return reload_policy(options, parts); };
   parts.control = std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper,
                                             *parts.trash, *parts.census, std::move(facts));
+  if (!options.metrics.empty()) {
+    auto metrics = Metrics::serve(
+        options.metrics, [&control = *parts.control] { return control.status_view(Caller{}); });
+    if (!metrics) return std::unexpected(metrics.error());
+    parts.metrics = std::move(*metrics);
+  }
   parts.virtual_files = std::make_unique<VirtualFiles>(
       [&control = *parts.control](const Caller& caller, std::string_view request) {
         return control.answer(caller, request);
@@ -300,6 +308,7 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
 
 // Everything is unmounted: stores what only memory knows, and says that it is exact.
 void leave_clean(Parts& parts) {
+  parts.metrics.reset();
   parts.workers.reset();
   parts.census->stop();
   parts.trash->stop();

@@ -122,7 +122,7 @@ void Control::describe_volume(StatusView& view) const {
   view.volume.inodes_free = static_cast<std::int64_t>(space->f_favail);
 }
 
-ControlReply Control::status(const Caller& caller) {
+StatusView Control::status_view(const Caller& caller) {
   const auto policy = volume_.rules.policy();
   const WallTime now = volume_.clock.wall_now();
   const ReaperState reaper = reaper_.state();
@@ -157,7 +157,7 @@ ControlReply Control::status(const Caller& caller) {
   view.open_files = static_cast<std::int64_t>(filesystem_.open_files());
   view.known_inodes = static_cast<std::int64_t>(volume_.inodes.size());
   view.fds = descriptors();
-  return done(to_json(view));
+  return view;
 }
 
 ControlReply Control::units(const Caller& caller, const ControlRequest& request) {

@@ -92,7 +92,7 @@ std::variant<Options, OptionsExit> parse_options(int argc, const char* const* ar
   app.add_flag("-f,--foreground", options.foreground, "stay in the foreground, log to stderr");
   app.add_option("--transport", options.transport, "auto, io_uring or dev (/dev/fuse)");
   app.add_option("--log-level", options.log_level, "debug, info, warn or error");
-  app.add_option("-o", lists, "options of mount(8), comma separated");
+  app.add_option("-o", lists, "options of mount(8), comma separated")->allow_extra_args(false);
   app.set_version_flag("-V,--version", "ebbfs " EBBFS_VERSION);
   try {
     app.parse(argc, argv);
