@@ -189,6 +189,8 @@ class Filesystem {
                                         const Make& make);
   // After the backing call: looks at the new name, binds it, settles the charge, records a new unit
   // or lock. On failure the name is taken back.
+  [[nodiscard]] Result<Child> settle_new(const Caller& caller, Parent& parent, const char* name,
+                                         Reservation reservation);
   [[nodiscard]] Result<Child> adopt_new(const Caller& caller, Parent& parent, const char* name);
   [[nodiscard]] Status charge_new(const Caller& caller, const Parent& parent, const Child& child,
                                   Reservation reservation);

@@ -7,6 +7,7 @@
 
 #include "fs/credentials.h"
 #include "fs/filesystem.h"
+#include "fs/virtual_files.h"
 
 namespace ebbfs {
 namespace {
@@ -27,6 +28,7 @@ Filesystem::Filesystem(Volume& volume, Agenda& agenda, BackingIds& backing_ids,
       passthrough_from_(passthrough_from) {}
 
 Result<InodeRef> Filesystem::find(InodeId id) {
+  if (VirtualFiles::owns(id)) return fail(EPERM);
   InodeRef inode = volume_.inodes.find(id);
   if (!inode) return fail(ESTALE);
   return inode;
@@ -151,21 +153,36 @@ Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, con
   }();
   if (!done) return std::unexpected(done.error());
 
-  const auto undo = [&](Errno error) -> Result<Entry> {
+  auto child = settle_new(caller, *parent, name, std::move(*reservation));
+  if (!child) return std::unexpected(child.error());
+  return entry_of(std::move(*child));
+}
+
+Result<Child> Filesystem::settle_new(const Caller& caller, Parent& parent, const char* name,
+                                     Reservation reservation) {
+  const int dir = parent.fd->get();
+  const auto undo = [&](Errno error) -> Result<Child> {
     if (!volume_.backing.unlink(dir, name)) (void)volume_.backing.remove_directory(dir, name);
     return std::unexpected(error);
   };
-  auto child = adopt_new(caller, *parent, name);
+  auto child = adopt_new(caller, parent, name);
   if (!child) return undo(child.error());
-  const auto charged = charge_new(caller, *parent, *child, std::move(*reservation));
-  if (!charged) return undo(charged.error());
-  if (const auto locked = take_lock(caller, *parent, name, *child); !locked) {
-    const UnitRef unit = child->inode->unit();
-    volume_.accounting.release({*unit, child->attributes.stx_uid, child->attributes.stx_gid},
+  const Inode::Place place = child->inode->place();
+  const auto forget_unit = [&] {
+    if (place.unit_top) (void)volume_.units.remove(*place.unit);
+  };
+  const auto charged = charge_new(caller, parent, *child, std::move(reservation));
+  if (!charged) {
+    forget_unit();
+    return undo(charged.error());
+  }
+  if (const auto locked = take_lock(caller, parent, name, *child); !locked) {
+    volume_.accounting.release({*place.unit, child->attributes.stx_uid, child->attributes.stx_gid},
                                child->inode->id, kOneInode, kOneInode);
+    forget_unit();
     return undo(locked.error());
   }
-  return entry_of(std::move(*child));
+  return child;
 }
 
 Result<Entry> Filesystem::make_directory(const Caller& caller, InodeId parent, const char* name,
@@ -248,8 +265,11 @@ Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
   const bool last = is_directory(victim.attributes) || victim.attributes.stx_nlink <= 1;
   if (!victim.inode || is_directory(victim.attributes)) {
     const auto removed = remove();
-    if (removed && last) settle_gone(victim);
-    return removed;
+    if (!removed) return removed;
+    if (last) settle_gone(victim);
+    // A descriptor of it would keep the inode.
+    volume_.directories.erase(InodeId{victim.attributes.stx_ino});
+    return {};
   }
   Inode& inode = *victim.inode;
   const PatientLock size_lock(inode.size_mu, caller.may_block);
@@ -294,7 +314,6 @@ Status Filesystem::remove_directory(const Caller& caller, InodeId parent_id, con
   const auto removed = remove_victim(
       caller, *target, [&] { return volume_.backing.remove_directory(parent->fd->get(), name); });
   if (!removed) return removed;
-  volume_.directories.erase(InodeId{target->attributes.stx_ino});
   drop_lock(parent_id, name);
   if (target->unit_top) return volume_.units.remove(*target->unit);
   return {};

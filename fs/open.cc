@@ -149,27 +149,15 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
   }
   if (!fd) return std::unexpected(fd.error());
 
-  const auto undo = [&](Errno error) -> Result<Created> {
-    (void)volume_.backing.unlink(dir, name);
-    return std::unexpected(error);
-  };
-  auto child = adopt_new(caller, *parent, name);
-  if (!child) return undo(child.error());
-  const auto charged = charge_new(caller, *parent, *child, std::move(*reservation));
-  if (!charged) return undo(charged.error());
-  if (const auto locked = take_lock(caller, *parent, name, *child); !locked) {
-    const UnitRef unit = child->inode->unit();
-    volume_.accounting.release({*unit, child->attributes.stx_uid, child->attributes.stx_gid},
-                               child->inode->id, kOneInode, kOneInode);
-    return undo(locked.error());
-  }
+  auto child = settle_new(caller, *parent, name, std::move(*reservation));
+  if (!child) return std::unexpected(child.error());
   Inode& object = *child->inode;
   auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.id));
   file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
   // Nobody else can know the inode yet, so the lock is free.
   const MutexLock size_lock(object.size_mu);
   auto opened = register_open(object, std::move(file), child->attributes, writes(flags));
-  if (!opened) return undo(opened.error());
+  if (!opened) return std::unexpected(opened.error());
   return Created{entry_of(std::move(*child)), std::move(*opened)};
 }
 
