@@ -15,6 +15,16 @@ namespace {
 // A copy of at most this much is done on the thread that asked.
 constexpr std::size_t kQuickCopyBytes = 128 * 1024;
 
+// What a change of the content by somebody without CAP_FSETID does to setuid and setgid.
+Status drop_privileges(const Backing& backing, int fd) {
+  const auto attributes = backing.stat(fd, "");
+  if (!attributes || (attributes->stx_mode & (S_ISUID | S_ISGID)) == 0) return {};
+  return backing.change_mode(fd, without_privileges(attributes->stx_mode));
+}
+
+// The kernel leaves it to us, and says who may keep them with writes only.
+bool may_keep_privileges(const Caller& caller) { return caller.uid == 0; }
+
 }  // namespace
 
 Status Filesystem::resize(Inode& inode, Unit& unit, std::int64_t size,
@@ -56,12 +66,8 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
   if (!size_lock) return std::unexpected(kDefer);
   Inode::Extent& extent = inode.extent;
   if (clear_privileges) {
-    const auto attributes = volume_.backing.stat(file.fd(), "");
-    if (attributes && (attributes->stx_mode & (S_ISUID | S_ISGID)) != 0) {
-      const auto cleared =
-          volume_.backing.change_mode(file.fd(), without_privileges(attributes->stx_mode));
-      if (!cleared) return std::unexpected(cleared.error());
-    }
+    const auto dropped = drop_privileges(volume_.backing, file.fd());
+    if (!dropped) return std::unexpected(dropped.error());
   }
   const std::int64_t end = offset + static_cast<std::int64_t>(from.size());
   if (end <= extent.size) return volume_.backing.write(file.fd(), from, offset);
@@ -91,6 +97,10 @@ Status Filesystem::allocate(const Caller& caller, OpenFile& file, int mode, off_
   // Blocks past the end are bytes that no size shows, so they could not be counted again.
   const bool frees = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
   if (keeps_size && !frees && offset + length > present) return fail(EOPNOTSUPP);
+  if (!may_keep_privileges(caller)) {
+    const auto dropped = drop_privileges(volume_.backing, file.fd());
+    if (!dropped) return dropped;
+  }
   const std::int64_t become = keeps_size ? present : std::max(present, offset + length);
   return resize(inode, entered->unit(), become, [&]() -> Result<std::int64_t> {
     const auto done = volume_.backing.allocate(file.fd(), mode, offset, length);
@@ -112,6 +122,10 @@ Result<std::size_t> Filesystem::copy(const Caller& caller, OpenFile& from, off_t
   if (!source) return std::unexpected(source.error());
   const std::int64_t there = static_cast<std::int64_t>(source->stx_size) - from_offset;
   if (there <= 0) return 0;
+  if (!may_keep_privileges(caller)) {
+    const auto dropped = drop_privileges(volume_.backing, to.fd());
+    if (!dropped) return std::unexpected(dropped.error());
+  }
   const std::size_t count = std::min(length, static_cast<std::size_t>(there));
   const std::int64_t end = to_offset + static_cast<std::int64_t>(count);
   const std::int64_t present = inode.extent.size;

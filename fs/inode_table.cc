@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <cstdlib>
-#include <tuple>
 #include <vector>
 
 namespace ebbfs {

@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -116,8 +117,10 @@ bool kernel_offers_io_uring() {
 
 int clear_dead_mounts(const std::string& path) {
   int cleared = 0;
-  struct stat ignored;
-  while (::stat(path.c_str(), &ignored) != 0 && errno == ENOTCONN) {
+  // Not stat(2), which the kernel may answer from its cache long after the daemon has gone. A request
+  // that was on its way when the last of the daemon went ends in ECONNABORTED.
+  struct statfs ignored;
+  while (::statfs(path.c_str(), &ignored) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)) {
     if (::umount2(path.c_str(), MNT_DETACH) != 0) break;
     ++cleared;
   }

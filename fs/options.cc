@@ -110,6 +110,8 @@ std::variant<Options, OptionsExit> parse_options(int argc, const char* const* ar
   }
   options.mountpoint = absolute(options.mountpoint);
   options.backing = options.backing.empty() ? options.mountpoint : absolute(options.backing);
+  // A daemon in the background has left the directory it was started in.
+  if (!options.policy.empty()) options.policy = absolute(options.policy);
   return options;
 }
 

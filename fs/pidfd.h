@@ -40,8 +40,8 @@ using ProcessRef = std::shared_ptr<const ProcessHandle>;
 
 // What PIDFD_GET_INFO says.
 struct PidfdInfo {
-  pid_t tgid = 0;  // 0 once reaped
-  pid_t ppid = 0;  // 0 once reaped, or when the parent is not visible
+  pid_t tgid = 0;                  // 0 once reaped
+  pid_t ppid = 0;                  // 0 once reaped, or when the parent is not visible
   std::uint64_t cgroup_id = 0;     // of the v2 hierarchy, 0 when there is none
   std::optional<int> wait_status;  // as of wait(2); only there once reaped (Linux 6.15)
 };

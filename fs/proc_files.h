@@ -55,8 +55,8 @@ struct CgroupMount {
 // The file at `path` below `dir_fd`, at most a mebibyte of it. Errors: of openat(2) and read(2).
 [[nodiscard]] Result<std::string> read_file_at(int dir_fd, const char* path);
 
-// Whether the calling thread holds CAP_SYS_PTRACE, without which proc(5) shows neither the links nor
-// the exit codes of processes that have more privileges or another owner.
+// Whether the calling thread holds CAP_SYS_PTRACE, without which proc(5) shows neither the links
+// nor the exit codes of processes that have more privileges or another owner.
 [[nodiscard]] bool has_ptrace_capability();
 
 class ProcFiles {

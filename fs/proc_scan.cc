@@ -12,10 +12,13 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 namespace ebbfs {
 namespace {
@@ -52,6 +55,9 @@ Result<std::optional<pid_t>> next_number(DIR* dir) {
 
 bool vanished(int error) { return error == ENOENT || error == ESRCH; }
 
+constexpr int kLooksMax = 20;
+constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
+
 class Scan {
  public:
   Scan(const ProcFiles& proc, dev_t device) : proc_(proc), device_(device) {}
@@ -63,7 +69,7 @@ class Scan {
       const auto pid = next_number(root->get());
       if (!pid) return std::unexpected(pid.error());
       if (!*pid) return std::move(found_);
-      if (const auto done = excuse(**pid, add_process(**pid)); !done) {
+      if (const auto done = look_into(**pid); !done) {
         spdlog::debug("what=use_unknown pid={} errno={}", **pid, code(done.error()));
         return std::unexpected(done.error());
       }
@@ -71,16 +77,24 @@ class Scan {
   }
 
  private:
-  // A process that has ended need not be readable, nor need a hidden init.
-  Status excuse(pid_t pid, Status status) const {
-    if (status || vanished(code(status.error()))) return {};
-    if (pid == 1 && may_look_ && code(status.error()) == EACCES) return {};
-    const auto stat = proc_.stat(pid);
-    const bool gone = stat ? stat->state == 'Z' || stat->state == 'X'
-                           : vanished(code(stat.error()));
-    // A leader that has ended says nothing of its threads.
-    if (gone && threads(pid) <= 1) return {};
-    return status;
+  // One process with its threads. The children of a hidden init are hidden as well until they have
+  // executed their program, so one that does not show itself is given a moment.
+  Status look_into(pid_t pid) {
+    for (int look = 1;; ++look) {
+      auto done = add_process(pid);
+      // A leader that has ended says nothing of its threads.
+      if (done || (gone(pid, done.error()) && threads(pid) <= 1)) return {};
+      if (!may_look_ || code(done.error()) != EACCES || look == kLooksMax) return done;
+      if (pid == 1) return {};
+      std::this_thread::sleep_for(kBetweenLooks);
+    }
+  }
+
+  // Whether a process or thread that could not be read because of `error` has ended.
+  [[nodiscard]] bool gone(pid_t tid, Errno error) const {
+    if (vanished(code(error))) return true;
+    const auto stat = proc_.stat(tid);
+    return stat ? stat->state == 'Z' || stat->state == 'X' : vanished(code(stat.error()));
   }
 
   [[nodiscard]] std::size_t threads(pid_t pid) const {
@@ -108,13 +122,10 @@ class Scan {
       if (!*tid) return {};
       if (**tid == pid) continue;
       const auto path = fmt::format("{}/task/{}", pid, **tid);
-      if (!shared(pid, **tid, KCMP_FS)) {
-        if (auto added = add_links(path); !added && !vanished(code(added.error()))) return added;
-      }
-      if (!shared(pid, **tid, KCMP_FILES)) {
-        auto added = add_files(path + "/fd");
-        if (!added && !vanished(code(added.error()))) return added;
-      }
+      Status added;
+      if (!shared(pid, **tid, KCMP_FS)) added = add_links(path);
+      if (added && !shared(pid, **tid, KCMP_FILES)) added = add_files(path + "/fd");
+      if (!added && !gone(**tid, added.error())) return added;
     }
   }
 

@@ -2,7 +2,6 @@
 #include "fs/process_cache.h"
 
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,32 +11,36 @@
 namespace ebbfs {
 namespace {
 
-constexpr std::size_t kCachedMin = 2 * ProcessCache::kAncestorsMax;  // a chain must fit
+constexpr std::size_t kEntriesMin = 2 * ProcessCache::kAncestorsMax;  // a chain must fit
 constexpr std::size_t kThreadsMax = 4096;
 constexpr std::size_t kCgroupsMax = 1024;
 // Every step towards an answer reads one thing; more steps than this mean that processes come and
 // go faster than they can be read.
 constexpr std::size_t kStepsMax = 4 * ProcessCache::kAncestorsMax;
 
+bool is_out_of_descriptors(Errno error) { return code(error) == EMFILE || code(error) == ENFILE; }
+
 }  // namespace
 
-Result<std::unique_ptr<ProcessCache>> ProcessCache::open(const ProcFiles& proc, const Clock& clock,
+Result<std::unique_ptr<ProcessCache>> ProcessCache::open(const ProcessReader& reader,
+                                                         const Clock& clock,
                                                          const ProcessTableOptions& options) {
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll.valid()) return fail_errno();
-  const auto own_ns = proc.pid_namespace(::getpid());
-  auto bounded = options;
-  bounded.cached_max = std::max(options.cached_max, kCachedMin);
+  const auto entries_max = std::max(options.cached_max, kEntriesMin);
   return std::unique_ptr<ProcessCache>(
-      new ProcessCache(proc, clock, bounded, std::move(epoll), own_ns.value_or(0)));
+      new ProcessCache(reader, clock, entries_max, std::move(epoll)));
 }
 
 CallerIdentity ProcessCache::identify(pid_t tid) {
-  auto tgid = cached_group(tid);
+  auto tgid = known_group(tid);
   // Most callers that are not known yet are short-lived helpers of one thread, their leader.
   if (!tgid && obtain(WantProcess{tid})) tgid = tid;
-  if (!tgid) tgid = read_group(tid);
-  if (!tgid) return last_known(tid);
+  if (!tgid) {
+    const auto group = reader_.group(tid);
+    if (!group) return last_known(tid);
+    tgid = *group;
+  }
   for (std::size_t step = 0; step < kStepsMax; ++step) {
     auto caller = look_up(tid, *tgid);
     if (caller) return *std::move(caller);
@@ -46,7 +49,7 @@ CallerIdentity ProcessCache::identify(pid_t tid) {
   return last_known(tid);
 }
 
-std::optional<pid_t> ProcessCache::cached_group(pid_t tid) {
+std::optional<pid_t> ProcessCache::known_group(pid_t tid) {
   ProcessId hint;
   {
     const MutexLock lock(mu_);
@@ -56,19 +59,6 @@ std::optional<pid_t> ProcessCache::cached_group(pid_t tid) {
   }
   if (is_thread_of(hint.tgid, tid) == Answer::yes) return hint.tgid;
   return std::nullopt;
-}
-
-std::optional<pid_t> ProcessCache::read_group(pid_t tid) const {
-  if (options_.pidfd_info) {
-    const auto thread = open_thread_pidfd(tid);
-    if (!thread) return std::nullopt;
-    const auto info = pidfd_info(thread->get());
-    if (!info || info->tgid <= 0) return std::nullopt;
-    return info->tgid;
-  }
-  const auto status = proc_.status(tid);
-  if (!status) return std::nullopt;
-  return status->tgid;
 }
 
 std::expected<CallerIdentity, ProcessCache::Want> ProcessCache::look_up(pid_t tid, pid_t tgid) {
@@ -100,8 +90,7 @@ std::optional<ProcessCache::WantNames> ProcessCache::outdated_names(const Entry&
   if (!entry.cgroup_read) return WantNames{.process = entry.handle, .comm = comm};
   if (entry.ended) return std::nullopt;
   if (comm) return WantNames{.process = entry.handle, .comm = true};
-  if (!options_.pidfd_info) return std::nullopt;
-  if (read_cgroup_id(*entry.handle) == entry.cgroup_id) return std::nullopt;
+  if (reader_.cgroup_id(*entry.handle) == entry.cgroup_id) return std::nullopt;
   return WantNames{.process = entry.handle, .comm = false};
 }
 
@@ -143,38 +132,36 @@ std::optional<ProcessSeen> ProcessCache::living(pid_t tgid) {
   return std::nullopt;
 }
 
-ProcessRef ProcessCache::find(const ProcessId& process) {
-  const MutexLock lock(mu_);
-  const auto* entry = find_entry(process);
-  return entry == nullptr ? nullptr : entry->handle;
-}
-
-void ProcessCache::shrink() {
-  const MutexLock lock(mu_);
-  for (auto n = entries_.size() / 2; n > 0; --n) erase(std::prev(entries_.end()));
-}
-
-std::size_t ProcessCache::size() const {
-  const MutexLock lock(mu_);
-  return entries_.size();
+Result<ProcessRef> ProcessCache::handle(const ProcessId& process) {
+  {
+    const MutexLock lock(mu_);
+    if (const auto* entry = find_entry(process); entry != nullptr) return entry->handle;
+  }
+  auto opened = reader_.open(process);
+  if (opened || !is_out_of_descriptors(opened.error())) return opened;
+  shrink();
+  return reader_.open(process);
 }
 
 bool ProcessCache::obtain(const WantProcess& want) {
-  auto entry = read_process(want.tgid);
-  if (!entry) return false;
+  auto facts = reader_.read(want.tgid);
+  if (!facts && is_out_of_descriptors(facts.error())) {
+    shrink();
+    facts = reader_.read(want.tgid);
+  }
+  if (!facts) return false;
   const MutexLock lock(mu_);
-  insert(*std::move(entry));
+  insert(*std::move(facts));
   return true;
 }
 
 bool ProcessCache::obtain(const WantNames& want) {
   const auto& process = *want.process;
   // The id before the path: if it moves in between, the two differ at the next look.
-  const auto cgroup_id = read_cgroup_id(process);
+  const auto cgroup_id = reader_.cgroup_id(process);
   const auto cgroup = cgroup_path(process, cgroup_id);
-  const auto comm = want.comm ? proc_.comm(process.id.tgid) : fail(ENODATA);
   const auto now = clock_.mono_now();
-  if (pidfd_reaped(process.pidfd.get())) return false;
+  const auto comm = want.comm ? reader_.comm(process) : fail(ENODATA);
   const MutexLock lock(mu_);
   auto* entry = find_entry(process.id);
   if (entry == nullptr) return true;
@@ -186,23 +173,16 @@ bool ProcessCache::obtain(const WantNames& want) {
   return true;
 }
 
-// 0 when it is not to be had.
-std::uint64_t ProcessCache::read_cgroup_id(const ProcessHandle& process) const {
-  if (!options_.pidfd_info) return 0;
-  const auto info = pidfd_info(process.pidfd.get());
-  return info ? info->cgroup_id : 0;
-}
-
-// The path of the cgroup `id` that `process` was just in. Ids are not reused, nor can a v2 cgroup be
-// renamed, so that processes of one cgroup need not all be asked for it.
+// The path of the cgroup `id` that `process` was just in. Ids are not reused, nor can a v2 cgroup
+// be renamed, so that processes of one cgroup need not all be asked for it.
 Result<std::string> ProcessCache::cgroup_path(const ProcessHandle& process, std::uint64_t id) {
   {
     const MutexLock lock(mu_);
     const auto it = cgroups_.find(id);
     if (it != cgroups_.end()) return it->second;
   }
-  auto path = proc_.cgroup(process.id.tgid);
-  if (!path || id == 0 || read_cgroup_id(process) != id) return path;
+  auto path = reader_.cgroup(process);
+  if (!path || id == 0 || reader_.cgroup_id(process) != id) return path;
   const MutexLock lock(mu_);
   if (cgroups_.size() >= kCgroupsMax) cgroups_.clear();
   cgroups_.emplace(id, *path);
@@ -211,7 +191,7 @@ Result<std::string> ProcessCache::cgroup_path(const ProcessHandle& process, std:
 
 bool ProcessCache::obtain(const WantParent& want) {
   const auto& child = *want.process;
-  const auto ppid = read_parent(child);
+  const auto ppid = reader_.parent(child);
   // A child that is gone is found out by its pidfd at the next step.
   if (!ppid && code(ppid.error()) == ESRCH) return true;
   if (!ppid || *ppid <= 1) {
@@ -220,23 +200,10 @@ bool ProcessCache::obtain(const WantParent& want) {
   }
   auto parent = living(*ppid);
   // Only now is it sure that the number has stood for `parent` when the child named it.
-  const auto again = read_parent(child);
+  const auto again = reader_.parent(child);
   if (again != ppid) return true;  // reparented, or gone: the next step sees to it
   set_parent(child.id, parent ? parent->id : ProcessId{});
   return true;
-}
-
-Result<pid_t> ProcessCache::read_parent(const ProcessHandle& process) const {
-  if (options_.pidfd_info) {
-    const auto info = pidfd_info(process.pidfd.get());
-    if (!info) return std::unexpected(info.error());
-    if (info->tgid <= 0) return fail(ESRCH);
-    return info->ppid;
-  }
-  const auto stat = proc_.stat(process.id.tgid);
-  if (!stat) return std::unexpected(stat.error());
-  if (stat->start_time != process.id.start_time) return fail(ESRCH);
-  return stat->ppid;
 }
 
 // A `parent` that is not known() ends the chain.
@@ -246,33 +213,6 @@ void ProcessCache::set_parent(const ProcessId& child, const ProcessId& parent) {
   if (entry == nullptr) return;
   entry->parent = parent.known() ? Entry::Parent::process : Entry::Parent::none;
   entry->parent_id = parent;
-}
-
-Result<UniqueFd> ProcessCache::open_process(pid_t tgid) {
-  auto pidfd = open_pidfd(tgid);
-  if (pidfd || (code(pidfd.error()) != EMFILE && code(pidfd.error()) != ENFILE)) return pidfd;
-  shrink();
-  return open_pidfd(tgid);
-}
-
-std::optional<ProcessCache::Entry> ProcessCache::read_process(pid_t tgid) {
-  auto pidfd = open_process(tgid);
-  if (!pidfd) return std::nullopt;
-  auto stat = proc_.stat(tgid);
-  if (!stat) return std::nullopt;
-  Entry entry;
-  entry.comm_read = clock_.mono_now();
-  entry.pid_ns = proc_.pid_namespace(tgid).value_or(0);
-  entry.seen.id = {.tgid = tgid, .start_time = stat->start_time};
-  entry.seen.comm = std::move(stat->comm);
-  entry.seen.ns_pid = tgid;
-  if (entry.pid_ns != own_ns_) {
-    const auto status = proc_.status(tgid);
-    entry.seen.ns_pid = status ? status->ns_pid : 0;
-  }
-  if (pidfd_reaped(pidfd->get())) return std::nullopt;  // what was read may be another's
-  entry.handle = std::make_shared<ProcessHandle>(entry.seen.id, *std::move(pidfd));
-  return entry;
 }
 
 void ProcessCache::drain() {
@@ -304,18 +244,19 @@ ProcessCache::Entry* ProcessCache::find_entry(const ProcessId& process) {
   return entry != nullptr && entry->seen.id == process ? entry : nullptr;
 }
 
-void ProcessCache::insert(Entry entry) {
-  const auto tgid = entry.seen.id.tgid;
+void ProcessCache::insert(ProcessReader::Facts facts) {
+  const auto tgid = facts.seen.id.tgid;
   if (const auto it = by_tgid_.find(tgid); it != by_tgid_.end()) {
-    if (it->second->seen.id == entry.seen.id) return;  // another thread was faster
+    if (it->second->seen.id == facts.seen.id) return;  // another thread was faster
     erase(it->second);
   }
   epoll_event event{.events = EPOLLIN, .data = {.u64 = static_cast<std::uint64_t>(tgid)}};
   // Without a place in the epoll its end would go unnoticed.
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, entry.handle->pidfd.get(), &event) != 0) return;
-  entries_.push_front(std::move(entry));
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, facts.handle->pidfd.get(), &event) != 0) return;
+  auto& entry = entries_.emplace_front(std::move(facts));
+  entry.comm_read = clock_.mono_now();
   by_tgid_.emplace(tgid, entries_.begin());
-  while (entries_.size() > options_.cached_max) erase(std::prev(entries_.end()));
+  while (entries_.size() > entries_max_) erase(std::prev(entries_.end()));
 }
 
 void ProcessCache::erase(Entries::iterator it) {
@@ -323,6 +264,11 @@ void ProcessCache::erase(Entries::iterator it) {
   if (!it->ended) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, it->handle->pidfd.get(), nullptr);
   by_tgid_.erase(it->seen.id.tgid);
   entries_.erase(it);
+}
+
+void ProcessCache::shrink() {
+  const MutexLock lock(mu_);
+  for (auto n = entries_.size() / 2; n > 0; --n) erase(std::prev(entries_.end()));
 }
 
 }  // namespace ebbfs

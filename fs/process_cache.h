@@ -23,7 +23,7 @@
 
 #include "fs/clock.h"
 #include "fs/pidfd.h"
-#include "fs/proc_files.h"
+#include "fs/process_reader.h"
 #include "fs/process_table.h"
 #include "fs/unique_fd.h"
 #include "index/mutex.h"
@@ -38,9 +38,9 @@ class ProcessCache {
   // A caller that is gone is taken for the process that had its number this short a time ago.
   static constexpr Duration kNumberRests = std::chrono::seconds(1);
 
-  // Borrows `proc` and `clock`. Errors: EMFILE, ENFILE.
+  // Borrows `reader` and `clock`. Errors: EMFILE, ENFILE.
   [[nodiscard]] static Result<std::unique_ptr<ProcessCache>> open(
-      const ProcFiles& proc, const Clock& clock, const ProcessTableOptions& options);
+      const ProcessReader& reader, const Clock& clock, const ProcessTableOptions& options);
   ProcessCache(const ProcessCache&) = delete;
   ProcessCache& operator=(const ProcessCache&) = delete;
   ~ProcessCache() = default;
@@ -49,17 +49,12 @@ class ProcessCache {
   [[nodiscard]] CallerIdentity identify(pid_t tid) EXCLUDES(mu_);
   // The living process whose leader is `tgid`. Zombies do not live.
   [[nodiscard]] std::optional<ProcessSeen> living(pid_t tgid) EXCLUDES(mu_);
-  // The handle of exactly this process, living or ended, when it is still at hand.
-  [[nodiscard]] ProcessRef find(const ProcessId& process) EXCLUDES(mu_);
-  // Gives back some descriptors when the process has run out of them.
-  void shrink() EXCLUDES(mu_);
-  [[nodiscard]] std::size_t size() const EXCLUDES(mu_);
+  // The handle of exactly this process, living or ended: from the cache, else opened. Errors: ESRCH
+  // or ENOENT it is gone and nothing of it is left; others: it cannot be found out.
+  [[nodiscard]] Result<ProcessRef> handle(const ProcessId& process) EXCLUDES(mu_);
 
  private:
-  struct Entry {
-    ProcessRef handle;
-    ProcessSeen seen;
-    std::uint64_t pid_ns = 0;
+  struct Entry : ProcessReader::Facts {
     enum class Parent : std::uint8_t { unread, none, process } parent = Parent::unread;
     ProcessId parent_id;  // meaningful for Parent::process
     std::string cgroup;
@@ -84,13 +79,12 @@ class ProcessCache {
   };
   using Want = std::variant<WantProcess, WantNames, WantParent>;
 
-  ProcessCache(const ProcFiles& proc, const Clock& clock, const ProcessTableOptions& options,
-               UniqueFd epoll, std::uint64_t own_ns)
-      : proc_(proc), clock_(clock), options_(options), epoll_(std::move(epoll)), own_ns_(own_ns) {}
+  ProcessCache(const ProcessReader& reader, const Clock& clock, std::size_t entries_max,
+               UniqueFd epoll)
+      : reader_(reader), clock_(clock), entries_max_(entries_max), epoll_(std::move(epoll)) {}
 
-  // The thread group of `tid`, when it is of a process known to live; or as the kernel says.
-  [[nodiscard]] std::optional<pid_t> cached_group(pid_t tid) EXCLUDES(mu_);
-  [[nodiscard]] std::optional<pid_t> read_group(pid_t tid) const;
+  // The thread group of `tid`, when it is of a process known to live.
+  [[nodiscard]] std::optional<pid_t> known_group(pid_t tid) EXCLUDES(mu_);
 
   // `tid` as a thread of `tgid`.
   [[nodiscard]] std::expected<CallerIdentity, Want> look_up(pid_t tid, pid_t tgid) EXCLUDES(mu_);
@@ -103,10 +97,6 @@ class ProcessCache {
   [[nodiscard]] bool obtain(const WantProcess& want) EXCLUDES(mu_);
   [[nodiscard]] bool obtain(const WantNames& want) EXCLUDES(mu_);
   [[nodiscard]] bool obtain(const WantParent& want) EXCLUDES(mu_);
-  [[nodiscard]] std::optional<Entry> read_process(pid_t tgid) EXCLUDES(mu_);
-  [[nodiscard]] Result<UniqueFd> open_process(pid_t tgid) EXCLUDES(mu_);
-  [[nodiscard]] Result<pid_t> read_parent(const ProcessHandle& process) const;
-  [[nodiscard]] std::uint64_t read_cgroup_id(const ProcessHandle& process) const;
   [[nodiscard]] Result<std::string> cgroup_path(const ProcessHandle& process, std::uint64_t id)
       EXCLUDES(mu_);
   void set_parent(const ProcessId& child, const ProcessId& parent) EXCLUDES(mu_);
@@ -114,14 +104,15 @@ class ProcessCache {
   void drain() REQUIRES(mu_);
   [[nodiscard]] Entry* find_entry(pid_t tgid) REQUIRES(mu_);  // makes it the most recently used
   [[nodiscard]] Entry* find_entry(const ProcessId& process) REQUIRES(mu_);
-  void insert(Entry entry) REQUIRES(mu_);
+  void insert(ProcessReader::Facts facts) REQUIRES(mu_);
+  // Gives half of its descriptors back, when the process has run out of them.
+  void shrink() EXCLUDES(mu_);
   void erase(Entries::iterator it) REQUIRES(mu_);
 
-  const ProcFiles& proc_;
+  const ProcessReader& reader_;
   const Clock& clock_;
-  const ProcessTableOptions options_;
+  const std::size_t entries_max_;
   const UniqueFd epoll_;  // over the pidfds of all entries that live
-  const std::uint64_t own_ns_;
   mutable Mutex mu_;
   MonoTime drained_ GUARDED_BY(mu_){};
   Entries entries_ GUARDED_BY(mu_);  // most recently used first

@@ -153,7 +153,8 @@ void ProcessEnds::take_events() {
   do {
     n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
     for (int i = 0; i < n; ++i) {
-      const auto it = by_token_.find(events.at(static_cast<std::size_t>(i)).data.u64);
+      const std::uint64_t token = events.at(static_cast<std::size_t>(i)).data.u64;  // packed
+      const auto it = by_token_.find(token);
       if (it == by_token_.end()) continue;  // the timer, or a source: its owner drains it
       const auto process = it->second;
       on_end(process, watched_.at(process));

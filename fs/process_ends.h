@@ -88,8 +88,8 @@ class ProcessEnds {
     std::size_t count = 1;
     std::uint64_t token = 0;  // names the entry in epoll events; never reused
     enum class Stage : std::uint8_t { alive, asking, done } stage = Stage::alive;
-    OwnerState end;       // ended_at from `asking` on, life from `done` on
-    MonoTime ended{};     // the same instant, for the bound
+    OwnerState end;    // ended_at from `asking` on, life from `done` on
+    MonoTime ended{};  // the same instant, for the bound
     MonoTime ask_next{};
     Duration ask_wait{};
   };

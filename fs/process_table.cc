@@ -16,6 +16,7 @@
 #include "fs/proc_scan.h"
 #include "fs/process_cache.h"
 #include "fs/process_ends.h"
+#include "fs/process_reader.h"
 
 namespace ebbfs {
 namespace {
@@ -36,7 +37,10 @@ WallTime wall_time_of_ticks(std::uint64_t ticks, WallTime now) {
 class SystemProcessTable final : public ProcessTable {
  public:
   SystemProcessTable(ProcFiles proc, const ProcessTableOptions& options)
-      : proc_(std::move(proc)), boot_id_(proc_.boot_id()), reader_(proc_, options) {}
+      : proc_(std::move(proc)),
+        boot_id_(proc_.boot_id()),
+        reader_(proc_, options.pidfd_info),
+        end_reader_(proc_, options) {}
   Status open(const ProcessTableOptions& options);
 
   [[nodiscard]] BootId boot_id() const override { return boot_id_; }
@@ -63,7 +67,8 @@ class SystemProcessTable final : public ProcessTable {
   const SystemClock clock_;
   const ProcFiles proc_;
   const BootId boot_id_;
-  const EndReader reader_;
+  const ProcessReader reader_;
+  const EndReader end_reader_;
   // Set once by open().
   std::unique_ptr<ProcessCache> cache_;
   std::unique_ptr<ProcessEnds> ends_;
@@ -71,9 +76,9 @@ class SystemProcessTable final : public ProcessTable {
 };
 
 Status SystemProcessTable::open(const ProcessTableOptions& options) {
-  auto cache = ProcessCache::open(proc_, clock_, options);
+  auto cache = ProcessCache::open(reader_, clock_, options);
   if (!cache) return std::unexpected(cache.error());
-  auto ends = ProcessEnds::open(reader_, clock_);
+  auto ends = ProcessEnds::open(end_reader_, clock_);
   if (!ends) return std::unexpected(ends.error());
   auto cgroups = CgroupWatch::open(proc_.cgroup_mount());
   if (!cgroups) return std::unexpected(cgroups.error());
@@ -87,23 +92,11 @@ Status SystemProcessTable::open(const ProcessTableOptions& options) {
 // cannot be found out.
 Result<ProcessRef> SystemProcessTable::handle_of(const ProcessId& process) {
   if (!process.known()) return fail(EINVAL);
-  if (auto cached = cache_->find(process)) return cached;
-  auto pidfd = open_pidfd(process.tgid);
-  if (!pidfd && (code(pidfd.error()) == EMFILE || code(pidfd.error()) == ENFILE)) {
-    cache_->shrink();
-    pidfd = open_pidfd(process.tgid);
-  }
-  if (!pidfd) {
-    // No such process, or the number stands for a mere thread of another one.
-    const int error = code(pidfd.error());
-    return error == ESRCH || error == ENOENT ? Result<ProcessRef>(nullptr) : fail(error);
-  }
-  const auto stat = proc_.stat(process.tgid);
-  if (pidfd_reaped(pidfd->get())) return nullptr;
-  // Hidden though it exists (hidepid): whether it is the same process cannot be told.
-  if (!stat) return std::unexpected(stat.error());
-  if (stat->start_time != process.start_time) return nullptr;
-  return std::make_shared<ProcessHandle>(process, *std::move(pidfd));
+  auto handle = cache_->handle(process);
+  // ENOENT: the number stands for a mere thread of another process.
+  const int error = handle ? 0 : code(handle.error());
+  if (error == ESRCH || error == ENOENT) return nullptr;
+  return handle;
 }
 
 Status SystemProcessTable::watch(const ProcessId& process) {
@@ -130,7 +123,7 @@ OwnerState SystemProcessTable::state(const ProcessId& process, const BootId& boo
   if (!handle) return now(Life::unknown);
   if (!*handle) return now(Life::ended);
   if (!pidfd_ended((*handle)->pidfd.get())) return now(Life::alive);
-  return now(reader_.how(**handle).value_or(Life::ended));
+  return now(end_reader_.how(**handle).value_or(Life::ended));
 }
 
 OwnerState SystemProcessTable::cgroup_state(const std::string& cgroup) {

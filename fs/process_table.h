@@ -28,7 +28,7 @@ struct CallerIdentity {
   ProcessSeen process;                 // process.id.known() is false when it is not visible
   std::vector<ProcessSeen> ancestors;  // nearest first, up to and without pid 1; may be empty
   std::uint64_t pid_ns = 0;
-  std::string cgroup;                  // v2 path below the hierarchy's root; empty if not known
+  std::string cgroup;  // v2 path below the hierarchy's root; empty if not known
 };
 
 // An owner whose end has become known.
@@ -48,20 +48,24 @@ class ProcessTable {
 
   // Who `tid` is (fuse_ctx.pid: a *thread* id in our pid namespace; 0 when not visible). Uses
   // pidfd_open(PIDFD_THREAD) + PIDFD_GET_INFO where the kernel has them, else /proc/TID. A caller
-  // that has ended meanwhile is not visible, unless its process was identified before and its
-  // pidfd says that it has not been reused. Known living processes are answered from a cache keyed
-  // by process with a pidfd behind it, so that a long-lived worker costs no /proc access.
+  // that has ended meanwhile is not visible, unless it is still a zombie, or was identified before
+  // and seen to live within the last second, so that its number has not been reused. Known living
+  // processes are answered from a cache keyed by process with a pidfd behind it, so that a
+  // long-lived worker costs no /proc access but for its command name, ten times a second at most.
   [[nodiscard]] virtual CallerIdentity identify(pid_t tid) = 0;
 
   // Watches until the matching unwatch; counted, one pidfd per process. Ends come out of
-  // drain_ended() once per process. Watching a process that has already ended reports its end
-  // (how, where that can still be known). Errors: EMFILE.
+  // drain_ended() once per process, and once more for each watch that begins after that. Watching
+  // a process that has already ended reports its end (how, where that can still be known).
+  // Errors: EMFILE, ENFILE; EINVAL for one that is not known(); others: /proc hides it.
   [[nodiscard]] virtual Status watch(const ProcessId& process) = 0;
   virtual void unwatch(const ProcessId& process) = 0;
+  // The same for a cgroup. Errors: EINVAL it is not to be seen from here; ENOSPC too many.
   [[nodiscard]] virtual Status watch_cgroup(const std::string& cgroup) = 0;
   virtual void unwatch_cgroup(const std::string& cgroup) = 0;
 
-  // Now. `booted` is the boot in which the process was seen: another boot means ended.
+  // Now. `booted` is the boot in which the process was seen: another boot means ended. unknown as
+  // well while the process is seen to have ended, is watched, and how is still being found out.
   [[nodiscard]] virtual OwnerState state(const ProcessId& process, const BootId& booted) = 0;
   // alive while the cgroup exists and is populated; `ended` when empty or removed.
   [[nodiscard]] virtual OwnerState cgroup_state(const std::string& cgroup) = 0;
@@ -81,7 +85,9 @@ class ProcessTable {
 
   // Inode numbers on filesystem `device` that any visible process has as cwd, root or exe, or has
   // open as a directory. Asks /proc with AT_STATX_DONT_SYNC, so that it never calls back into the
-  // filesystem. An error means unknown (say EACCES on a process that still lives).
+  // filesystem; but see fs/proc_scan.h for what it may wait for: not on a request's thread, and
+  // with no lock held that a request could need. An error means unknown (say EACCES on a process
+  // that still lives). Costs some 0.1 ms a process.
   [[nodiscard]] virtual Result<std::unordered_set<std::uint64_t>> inodes_in_use(dev_t device) = 0;
 
  protected:
@@ -90,8 +96,8 @@ class ProcessTable {
 
 // Which of the kernel's ways are used. For tests: each is used as far as the kernel has it.
 struct ProcessTableOptions {
-  bool pidfd_info = true;     // PIDFD_THREAD and PIDFD_GET_INFO; else /proc/TID
-  bool zombie_status = true;  // exit codes of zombies, shown to holders of CAP_SYS_PTRACE
+  bool pidfd_info = true;         // PIDFD_THREAD and PIDFD_GET_INFO; else /proc/TID
+  bool zombie_status = true;      // exit codes of zombies, shown to holders of CAP_SYS_PTRACE
   std::size_t cached_max = 1024;  // identified processes, each with a pidfd; at least 32
 };
 

@@ -11,7 +11,7 @@
 //
 // Captures. One {job} per path is carried along. While a glob that captured it is in play, what
 // others capture is dropped; should such a one match, there is no job rather than a wrong one. In a
-// unit whose glob captured it, and below the last name that anything can match, it stays.
+// unit whose glob captured it the job stays.
 //
 // {git} globs are not in here (classifier.h). Threading: immutable.
 #pragma once
@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "policy/classifier.h"
 #include "policy/limits.h"
 #include "policy/pattern_sets.h"
 
@@ -40,8 +41,8 @@ class Automaton {
 
   struct Edge {
     std::uint32_t node = kDead;
-    std::uint16_t tree_class;  // kNoClass (classifier.h) when none
-    std::uint16_t lock_class;
+    std::uint16_t tree_class = kNoClass;
+    std::uint16_t lock_class = kNoClass;
     Job job = Job::drop;
 
     bool operator==(const Edge&) const = default;

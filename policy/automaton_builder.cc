@@ -8,7 +8,7 @@
 #include <tuple>
 
 #include "policy/automaton.h"
-#include "policy/classifier.h"
+#include "policy/glob.h"
 
 namespace ebbfs {
 namespace {
@@ -205,7 +205,7 @@ class AutomatonBuilder {
   }
 
   [[nodiscard]] Edge edge_to(Threads reached, bool job_fixed) {
-    Edge edge{.node = Automaton::kDead, .tree_class = kNoClass, .lock_class = kNoClass};
+    Edge edge;
     if (job_fixed) {
       edge.job = Job::keep;
     } else {
@@ -240,10 +240,7 @@ class AutomatonBuilder {
         key.threads, std::back_inserter(inside.threads),
         [&](const Thread& thread) { return !is_tree(places_[thread.place].class_index); });
     const bool keeps = inside.job_fixed || any(inside.threads, Capture::owned);
-    return {.node = number(std::move(inside)),
-            .tree_class = kNoClass,
-            .lock_class = kNoClass,
-            .job = keeps ? Job::keep : Job::drop};
+    return {.node = number(std::move(inside)), .job = keeps ? Job::keep : Job::drop};
   }
 
   // Sorted, each place once; where it was reached twice, an owned capture goes before a lost one.

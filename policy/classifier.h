@@ -18,9 +18,8 @@
 // All in a unit that has a job have the same.
 //
 // Threading: everything from any thread. All states are made when the classifier is (automaton.h);
-// step() takes a lock and allocates only to remember a job name that is new, up to 2^20 of them,
-// after which units get no job from {job}. Names that do not exist should not be stepped past a
-// {job}: each would be remembered.
+// step() takes a lock and allocates only to remember the name of a job that is new, up to 2^20 of
+// them; later ones get no job. So step names that exist, or are about to, where a {job} may be.
 #pragma once
 
 #include <cstdint>

@@ -17,13 +17,17 @@ std::uint32_t JobNames::number(std::string_view name) {
 
   const MutexLock lock(mu_);
   if (const Entry* known = find(hash, name)) return known->number;
-  if (count_ == limit_) return kNone;
-  const std::uint32_t number = ++count_;
+  std::atomic<const Entry*>& bucket = buckets_[hash % kBuckets];
+  const Entry* const older = bucket.load(std::memory_order_relaxed);
+  const std::uint32_t depth = older == nullptr ? 1 : older->depth + 1;
+  if (count_ == limit_ || depth > kChainMax) return kNone;
+
+  const std::uint32_t number = count_ + 1;
   const std::size_t chunk = number / kChunkEntries;
   if (chunk == storage_.size()) storage_.push_back(std::make_unique<Entry[]>(kChunkEntries));
-  std::atomic<const Entry*>& bucket = buckets_[hash % kBuckets];
   Entry& entry = storage_[chunk][number % kChunkEntries];
-  entry = {std::string(name), hash, number, bucket.load(std::memory_order_relaxed)};
+  entry = {std::string(name), hash, number, depth, older};
+  count_ = number;
   chunks_[chunk].store(storage_[chunk].get(), std::memory_order_release);
   bucket.store(&entry, std::memory_order_release);
   return number;

@@ -27,13 +27,18 @@ class JobNames {
   static constexpr std::uint32_t kNone = 0;
   static constexpr std::uint32_t kMax = (1U << kNumberBits) - 1;  // names, and the largest number
 
+  // A million names make chains of 8, the thousands of a usual life hardly any. 1 MiB.
+  static constexpr std::size_t kBuckets = 1U << 17;
+  static constexpr std::uint32_t kChainMax = 64;
+
   // Remembers `limit` names, 1..kMax.
   explicit JobNames(std::uint32_t limit = kMax) : limit_(limit) {}
   ~JobNames() = default;
   JobNames(const JobNames&) = delete;
   JobNames& operator=(const JobNames&) = delete;
 
-  // 1..limit; kNone once the table is full. `name` is not empty.
+  // 1..limit; kNone once the table is full, or when names chosen to collide fill a bucket. `name`
+  // is not empty.
   [[nodiscard]] std::uint32_t number(std::string_view name) EXCLUDES(mu_);
   // Empty for kNone and for numbers that were never given.
   [[nodiscard]] std::string_view name(std::uint32_t number) const;
@@ -43,10 +48,9 @@ class JobNames {
     std::string name;
     std::size_t hash = 0;
     std::uint32_t number = kNone;
+    std::uint32_t depth = 0;      // of the chain from here on, with this one
     const Entry* next = nullptr;  // in the same bucket, older
   };
-  // A million names make chains of 8, the thousands of a usual life hardly any: 1 MiB.
-  static constexpr std::size_t kBuckets = 1U << 17;
   static constexpr std::size_t kChunkEntries = 1U << 10;
   static constexpr std::size_t kChunks = (kMax / kChunkEntries) + 1;
 

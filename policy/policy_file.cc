@@ -165,6 +165,7 @@ std::string check_scope(std::string_view scope, const std::vector<ClassRule>& cl
     return {};
   }
   std::vector<std::string> names;
+  names.reserve(classes.size());
   for (const ClassRule& rule : classes) names.push_back(rule.name);
   return "the name of a class after class:" + got + did_you_mean(name, names);
 }
@@ -207,6 +208,7 @@ void read_quota(const toml::table& table, Policy& policy, Complaints& complaints
 void read_classes(const std::vector<const toml::table*>& tables, Policy& policy,
                   Complaints& complaints) {
   std::vector<PlacedClass> classes;
+  classes.reserve(tables.size());
   for (const toml::table* table : tables) classes.push_back(read_class(*table, complaints));
   if (complaints.empty()) check_classes(classes, complaints);
   policy.classes.clear();

@@ -173,8 +173,7 @@ void add_query_commands(CLI::App& app, Invocation& invocation) {
                   "  ebbctl show .\n"
                   "  ebbctl show /mnt/ebs/worktrees/job-17\n"
                   "  ebbctl show locks/deploy.lock       as printed by ebbctl locks\n"
-                  "A symbolic link on the mount is shown itself; write LINK/ to follow "
-                  "it.",
+                  "A symbolic link on the mount is shown itself; write LINK/ to follow it.",
                   run_show);
   add_path(*show, invocation, "What to show", PathUse::required);
   add_events(app, invocation);

@@ -2,7 +2,6 @@
 #include "tools/mount_finder.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -143,9 +142,9 @@ Failure only_a_part(const MountEntry& part) {
 }
 
 std::string mount_points(const std::vector<MountEntry>& mounts) {
-  std::vector<std::string> points;
-  for (const MountEntry& mount : mounts) points.push_back(mount.point);
-  return fmt::format("{}", fmt::join(points, ", "));
+  std::string points;
+  for (const MountEntry& mount : mounts) points += (points.empty() ? "" : ", ") + mount.point;
+  return points;
 }
 
 // Why nothing was found above `path`, which was called `shown`.
@@ -164,10 +163,8 @@ Failure not_found_above(const std::string& path, const std::string& shown, const
         refused(fmt::format("{}: no permission to look for an ebbfs there", search.denied)));
   }
   if (mounts.empty()) {
-    return no_mount(
-        fmt::format("{} is on no ebbfs, and none is mounted here: mount one with: ebbfs "
-                    "DIRECTORY",
-                    shown));
+    return no_mount(fmt::format(
+        "{} is on no ebbfs, and none is mounted here: mount one with: ebbfs DIRECTORY", shown));
   }
   return no_mount(fmt::format("{} is on no ebbfs; mounted here: {}", shown, mount_points(mounts)));
 }
@@ -201,8 +198,8 @@ std::expected<Target, ControlReply> only_mount(const std::string& path, const Ho
       break;
   }
   return no_mount(
-      fmt::format("{} is mounted but does not answer: something covers it, or its daemon "
-                  "is of another version",
+      fmt::format("{} is mounted but does not answer: something covers it, or its daemon is of "
+                  "another version",
                   mount));
 }
 
