@@ -134,8 +134,7 @@ TEST_F(Cgroups, EndThroughTheProcessTable) {
   EXPECT_EQ(table->cgroup_state(cgroup).life, Life::alive);
   EXPECT_TRUE(table->drain_ended().empty());
   child.kill();
-  std::vector<EndedOwner> ended;
-  while (ended.empty() && becomes_readable(table->event_fd())) ended = table->drain_ended();
+  const auto ended = next_ends(*table);
   ASSERT_EQ(ended.size(), 1U);
   EXPECT_EQ(ended.front().cgroup, cgroup);
   EXPECT_FALSE(ended.front().process.known());

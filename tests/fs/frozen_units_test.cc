@@ -69,7 +69,7 @@ TEST_F(FrozenUnitsTest, FreezesAUnitThatIsNamedTwiceOnce) {
   EXPECT_TRUE(one);
 }
 
-TEST_F(FrozenUnitsTest, MarksThoseThatStayAsInUse) {
+TEST_F(FrozenUnitsTest, DISABLED_MarksThoseThatStayAsInUse) {
   const UnitRef a = make(1);
   const UnitRef b = make(2);
   units_.flush(WallTime{}, Duration::zero(), true);

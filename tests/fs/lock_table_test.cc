@@ -247,6 +247,20 @@ TEST_F(LockTableTest, RestoreWatchesAndWritesNothing) {
   EXPECT_EQ(processes_.watches(worker), 1U);
 }
 
+TEST_F(LockTableTest, OfTwoLocksOfOneNameTheLaterIsFound) {
+  const ProcessId worker = processes_.start();
+  LockRecord record = record_of(worker);
+  record.id = index_->next_lock_id();
+  LockRef earlier = locks_.restore(record, false);
+  record.id = index_->next_lock_id();
+  const LockRef later = locks_.restore(record, false);
+  EXPECT_EQ(locks_.find(kDirectory, "a.lock"), later);
+  locks_.remove(earlier);
+  earlier.reset();
+  EXPECT_EQ(locks_.find(kDirectory, "a.lock"), later);
+  EXPECT_EQ(locks_.in_directory(kDirectory), Locks{later});
+}
+
 TEST_F(LockTableTest, UpdateMovesTheLockToItsNewOwner) {
   const ProcessId parent = processes_.start();
   const ProcessId helper = processes_.start({.parent = parent.tgid});

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/support/child.h"
+#include "tests/support/temp_tree.h"
 
 namespace ebbfs {
 namespace {
@@ -196,16 +197,11 @@ TEST(ProcFiles, SaysThatProcessIsGone) {
 }
 
 TEST(ReadFileAt, ReadsMoreThanOneBuffer) {
-  const auto path = fmt::format("/tmp/ebbfs-read-{}", ::getpid());
+  const TempTree tree;
   const std::string content(100'000, 'x');
-  {
-    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    ASSERT_EQ(::write(fd.get(), content.data(), content.size()),
-              static_cast<ssize_t>(content.size()));
-  }
-  EXPECT_EQ(read_file_at(AT_FDCWD, path.c_str()), content);
-  ::unlink(path.c_str());
-  EXPECT_EQ(read_file_at(AT_FDCWD, path.c_str()), fail(ENOENT));
+  tree.write_file("file", content);
+  EXPECT_EQ(read_file_at(AT_FDCWD, tree.at("file").c_str()), content);
+  EXPECT_EQ(read_file_at(AT_FDCWD, tree.at("none").c_str()), fail(ENOENT));
 }
 
 }  // namespace

@@ -5,14 +5,20 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/fuse.h>
 #include <sched.h>
-#include <sys/prctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstring>
 #include <filesystem>
+#include <functional>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "tests/support/child.h"
 #include "tests/support/temp_tree.h"
@@ -28,7 +34,10 @@ struct stat status_of(const std::filesystem::path& path) {
 
 class InUse : public testing::Test {
  protected:
-  InUse() { tree_.make_dir("unit"); }
+  void SetUp() override {
+    if (!has_ptrace_capability()) GTEST_SKIP() << "needs CAP_SYS_PTRACE";
+    tree_.make_dir("unit");
+  }
 
   // Whether the scan finds the object at `relative`.
   [[nodiscard]] bool finds(std::string_view relative) const {
@@ -72,9 +81,7 @@ TEST_F(InUse, IsRootDirectory) {
 
 TEST_F(InUse, IsRunningProgram) {
   std::filesystem::copy_file("/bin/sleep", tree_.at("unit/worker"));
-  const Child child([&](const Child::Talk&) -> int {
-    exec_command({unit() + "/worker", "20"});
-  });
+  const Child child([&](const Child::Talk&) -> int { exec_command({unit() + "/worker", "20"}); });
   EXPECT_TRUE(becomes_true([&] { return finds("unit/worker"); }));
 }
 
@@ -110,8 +117,8 @@ int sit_on_thread(const Child::Talk& talk, const std::function<bool()>& sit) {
 
 TEST_F(InUse, IsWorkingDirectoryOfOneThread) {
   const Child child([&](const Child::Talk& talk) {
-    return sit_on_thread(
-        talk, [&] { return ::unshare(CLONE_FS) == 0 && ::chdir(unit().c_str()) == 0; });
+    return sit_on_thread(talk,
+                         [&] { return ::unshare(CLONE_FS) == 0 && ::chdir(unit().c_str()) == 0; });
   });
   ASSERT_EQ(child.hear(), 1);
   EXPECT_TRUE(finds("unit"));
@@ -156,6 +163,76 @@ TEST_F(InUse, IsUnknownToWhomMayNotLook) {
     return 0;
   });
   EXPECT_EQ(child.hear(), EACCES);
+}
+
+// A FUSE mount of user 1000 that is closed to all others, root too. Knows only its root directory,
+// and answers whatever else it is asked with ENOSYS.
+class PrivateFuse {
+ public:
+  explicit PrivateFuse(std::string at) : at_(std::move(at)) {
+    device_.reset(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
+    const auto options =
+        "fd=" + std::to_string(device_.get()) + ",rootmode=40000,user_id=1000,group_id=1000";
+    mounted_ = device_.valid() && ::mount("ebbfs-test", at_.c_str(), "fuse", MS_NOSUID | MS_NODEV,
+                                          options.c_str()) == 0;
+    if (mounted_) server_ = std::thread([this] { serve(); });
+  }
+  ~PrivateFuse() {
+    if (!mounted_) return;
+    ::umount2(at_.c_str(), MNT_DETACH);
+    server_.join();
+  }
+  PrivateFuse(const PrivateFuse&) = delete;
+  PrivateFuse& operator=(const PrivateFuse&) = delete;
+  [[nodiscard]] bool mounted() const { return mounted_; }
+
+ private:
+  void serve() const {
+    alignas(fuse_in_header) std::array<char, 1U << 16U> request{};
+    while (::read(device_.get(), request.data(), request.size()) > 0) {
+      fuse_in_header in{};
+      std::memcpy(&in, request.data(), sizeof in);
+      if (in.opcode == FUSE_FORGET || in.opcode == FUSE_DESTROY) continue;
+      struct {
+        fuse_out_header header;
+        fuse_init_out init;
+      } out{};
+      out.header.unique = in.unique;
+      out.header.len = sizeof out.header;
+      if (in.opcode == FUSE_INIT) {
+        out.init.major = FUSE_KERNEL_VERSION;
+        out.init.minor = FUSE_KERNEL_MINOR_VERSION;
+        out.init.max_write = 4096;
+        out.header.len = sizeof out;
+      } else {
+        out.header.error = -ENOSYS;
+      }
+      if (::write(device_.get(), &out, out.header.len) < 0) return;
+    }
+  }
+
+  const std::string at_;
+  UniqueFd device_;
+  bool mounted_ = false;
+  std::thread server_;
+};
+
+TEST_F(InUse, IsKnownThoughSomebodySitsInFuseMountClosedToRoot) {
+  tree_.make_dir("private");
+  ASSERT_EQ(::chmod(tree_.path().c_str(), 0755), 0);
+  const PrivateFuse fuse(tree_.at("private"));
+  if (!fuse.mounted()) GTEST_SKIP() << "cannot mount FUSE";
+  const Child other(sitting([&] {
+    return ::setresgid(1000, 1000, 1000) == 0 && ::setresuid(1000, 1000, 1000) == 0 &&
+           ::chdir(tree_.at("private").c_str()) == 0;
+  }));
+  ASSERT_EQ(other.hear(), 1);
+  struct stat status{};
+  ASSERT_NE(::stat(("/proc/" + std::to_string(other.pid()) + "/cwd").c_str(), &status), 0);
+  ASSERT_EQ(errno, EACCES);
+  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  ASSERT_EQ(child.hear(), 1);
+  EXPECT_TRUE(finds("unit"));
 }
 
 TEST_F(InUse, IsKnownWhileProcessesComeAndGo) {

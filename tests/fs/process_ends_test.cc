@@ -22,26 +22,11 @@ namespace {
 
 using Life = OwnerState::Life;
 
-// Waits for what the table has to say, through its event descriptor.
-std::vector<EndedOwner> next_ends(ProcessTable& table) {
-  std::vector<EndedOwner> ended;
-  // A wake-up may be for asking again only.
-  while (ended.empty() && becomes_readable(table.event_fd())) ended = table.drain_ended();
-  return ended;
-}
-
-// The life of the one process that is reported next.
-Life next_life(ProcessTable& table, const ProcessId& process) {
-  const auto ended = next_ends(table);
-  EXPECT_EQ(ended.size(), 1U);
-  if (ended.size() != 1) return Life::unknown;
-  EXPECT_EQ(ended.front().process, process);
-  EXPECT_TRUE(ended.front().cgroup.empty());
-  return ended.front().state.life;
-}
-
 class Ends : public OnEachTable {
  protected:
+  void SetUp() override {
+    if (!has_ptrace_capability()) GTEST_SKIP() << "needs CAP_SYS_PTRACE";
+  }
   [[nodiscard]] Life state(const ProcessId& process) {
     return table_->state(process, table_->boot_id()).life;
   }
@@ -59,11 +44,9 @@ const EndCase kEndCases[] = {
     {"exit 7", [](const Child::Talk& talk) { return talk.wait(), 7; }, Life::exited},
     {"exit 137, as a shell whose child was killed",
      [](const Child::Talk& talk) { return talk.wait(), 137; }, Life::exited},
-    {"SIGKILL",
-     [](const Child::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGKILL); },
+    {"SIGKILL", [](const Child::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGKILL); },
      Life::killed},
-    {"SIGTERM",
-     [](const Child::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGTERM); },
+    {"SIGTERM", [](const Child::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGTERM); },
      Life::killed},
     {"SIGABRT",
      [](const Child::Talk& talk) {
@@ -123,7 +106,7 @@ TEST_P(Ends, AreToldApartWhileTheProcessIsZombie) {
 }
 
 TEST(EndsByPidfd, AreToldApartAfterTheProcessWasReaped) {
-  if (!pidfd_info_supported()) GTEST_SKIP() << "no PIDFD_GET_INFO";
+  if (!keeps_exit_status()) GTEST_SKIP() << "needs Linux 6.15";
   const auto table = open_table({});
   for (const auto& row : kEndCases) {
     SCOPED_TRACE(row.name);
@@ -160,14 +143,7 @@ TEST_P(Ends, CarryTheTimeAtWhichTheyWereLearnt) {
 }
 
 TEST_P(Ends, OfOneThreadAreNotThoseOfItsProcess) {
-  const Child child([](const Child::Talk& talk) -> int {
-    std::thread([&] {
-      talk.tell(::gettid());
-      talk.wait();
-    }).join();
-    talk.tell(0);
-    talk.wait_for_ever();
-  });
+  const Child child(run_with_thread);
   const auto id = table_->identify(child.hear()).process.id;
   ASSERT_EQ(id, id_from_proc(child.pid()));
   ASSERT_TRUE(table_->watch(id).has_value());
@@ -219,8 +195,8 @@ TEST_P(Ends, OfManyProcessesAtOnceAreAllReported) {
   for (const auto& child : children) child->kill();
   const auto ended = next_ends(*table_);
   EXPECT_EQ(ended.size(), kMany);
-  EXPECT_TRUE(std::ranges::all_of(
-      ended, [](const auto& end) { return end.state.life == Life::killed; }));
+  EXPECT_TRUE(
+      std::ranges::all_of(ended, [](const auto& end) { return end.state.life == Life::killed; }));
 }
 
 TEST_P(Ends, OfZombieAreReportedWhenTheWatchBeginsLater) {
@@ -242,7 +218,7 @@ TEST_P(Ends, OfProcessThatIsGoneAreReportedWhenTheWatchBeginsLater) {
 }
 
 TEST(EndsByPidfd, OfIdentifiedHelperAreToldApartThoughItWasReapedBeforeTheWatch) {
-  if (!pidfd_info_supported()) GTEST_SKIP() << "no PIDFD_GET_INFO";
+  if (!keeps_exit_status()) GTEST_SKIP() << "needs Linux 6.15";
   const auto table = open_table({});
   Child child([](const Child::Talk& talk) { return talk.wait(), 0; });
   const auto id = table->identify(child.pid()).process.id;
@@ -253,60 +229,10 @@ TEST(EndsByPidfd, OfIdentifiedHelperAreToldApartThoughItWasReapedBeforeTheWatch)
   EXPECT_EQ(next_life(*table, id), Life::exited);
 }
 
-TEST_P(Ends, OfAnotherProcessWithTheSameNumberAreNotMixedUp) {
-  const Child child;
-  auto earlier = id_from_proc(child.pid());
-  --earlier.start_time;
-  EXPECT_EQ(state(earlier), Life::ended);
-  ASSERT_TRUE(table_->watch(earlier).has_value());
-  EXPECT_EQ(next_life(*table_, earlier), Life::ended);
-  EXPECT_EQ(state(id_from_proc(child.pid())), Life::alive);
-}
-
-TEST_P(Ends, OfThreadIdTakenForProcessAreReported) {
-  // The number of an ended process may have become that of somebody's thread.
-  const Child child([](const Child::Talk& talk) -> int {
-    std::thread([&] {
-      talk.tell(::gettid());
-      talk.wait_for_ever();
-    }).join();
-    return 0;
-  });
-  const pid_t tid = child.hear();
-  EXPECT_EQ(state(id_from_proc(tid)), Life::ended);
-}
-
-TEST_P(Ends, AreCertainAfterReboot) {
-  auto other_boot = table_->boot_id();
-  other_boot.bytes[3] ^= 1U;
-  const auto self = id_from_proc(::getpid());
-  EXPECT_EQ(table_->state(self, table_->boot_id()).life, Life::alive);
-  EXPECT_EQ(table_->state(self, other_boot).life, Life::ended);
-}
-
-TEST_P(Ends, AreUnknownWithoutProcessOrBoot) {
-  EXPECT_EQ(state(ProcessId{}), Life::unknown);
-  EXPECT_EQ(table_->state(id_from_proc(::getpid()), BootId{}).life, Life::unknown);
-  EXPECT_FALSE(table_->watch(ProcessId{}).has_value());
-}
-
-TEST_P(Ends, CannotBeWatchedWithoutDescriptors) {
-  const Child child;
-  const auto id = id_from_proc(child.pid());
-  {
-    const NoMoreDescriptors full;
-    const auto watched = table_->watch(id);
-    ASSERT_FALSE(watched.has_value());
-    EXPECT_EQ(code(watched.error()), EMFILE);
-    EXPECT_EQ(state(id), Life::unknown);
-  }
-  EXPECT_TRUE(table_->watch(id).has_value());
-}
-
 // ---- A zombie that does not show its exit code (no CAP_SYS_PTRACE) ----
 
 TEST(EndsOfSilentZombie, AreToldOnceItIsReaped) {
-  if (!pidfd_info_supported()) GTEST_SKIP() << "no PIDFD_GET_INFO";
+  if (!keeps_exit_status()) GTEST_SKIP() << "needs Linux 6.15";
   const auto table = open_table({.zombie_status = false});
   Child child;
   const auto id = id_from_proc(child.pid());

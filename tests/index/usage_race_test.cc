@@ -93,9 +93,10 @@ TEST(UsageRace, NeverShowsMoreThanAnyOfManyLimitsAllows) {
   std::atomic<int> refused = 0;
   race(
       [&](int thread) {
-        std::mt19937_64 random(static_cast<std::uint64_t>(thread));
-        Cell& here = ledger.cell(*unit, thread % 2, thread % 2);
-        Cell& there = ledger.cell(*other, thread % 3, thread % 2);
+        const auto number = static_cast<unsigned>(thread);
+        std::mt19937_64 random(number);
+        Cell& here = ledger.cell(*unit, number % 2, number % 2);
+        Cell& there = ledger.cell(*other, number % 3, number % 2);
         Usage mine;  // what this thread has in `here`; `there` it empties at once
         for (int i = 0; i < 3000; ++i) {
           const auto part = [&] { return static_cast<std::int64_t>(random() % 12); };
@@ -128,6 +129,44 @@ TEST(UsageRace, NeverShowsMoreThanAnyOfManyLimitsAllows) {
   for (const Limited& l : limited) EXPECT_EQ(l.account.usage(), Usage{}) << l.name;
   for (const auto& scope : ledger.scopes()) EXPECT_EQ(scope.usage, Usage{}) << scope.name;
   EXPECT_GT(refused, 0);
+}
+
+TEST(UsageRace, NeverShowsWhatItRefuses) {
+  constexpr std::int64_t kFull = 1000;
+  UsageLedger ledger;
+  const auto unit = ledger.open_unit(UnitId{1}, "tree", "ci");
+  ledger.volume().set_hard(kFull, kFull);
+  ledger.settle(ledger.cell(*unit, 0, 0), {{kFull}, kFull});
+  race(
+      [&](int thread) {
+        Cell& cell = ledger.cell(*unit, static_cast<uid_t>(thread), 0);
+        const Usage more = thread % 2 == 0 ? Usage{{1}, 0} : Usage{{0}, 1};
+        for (int i = 0; i < 20'000; ++i) EXPECT_EQ(error_of(ledger.reserve(cell, more)), ENOSPC);
+      },
+      [&] { ASSERT_EQ(ledger.volume().usage(), (Usage{{kFull}, kFull})); });
+}
+
+// What a change would give back is not free before the change is granted as a whole: it could not
+// be taken back without passing a limit.
+TEST(UsageRace, NeverLendsOutWhatARefusedChangeWouldGiveBack) {
+  constexpr std::int64_t kFull = 1000;
+  UsageLedger ledger;
+  const auto unit = ledger.open_unit(UnitId{1}, "tree", "ci");
+  const auto other = ledger.open_unit(UnitId{2}, "tree", "");
+  ledger.volume().set_hard(kFull, kUnlimited);
+  ledger.scope("job:ci").set_hard(kUnlimited, 0);
+  Cell& cell = ledger.cell(*unit, 0, 0);
+  ledger.settle(cell, {{kFull}, 0});
+  race(
+      [&](int thread) {
+        const bool asks_more = thread % 2 == 0;
+        Cell& mine = asks_more ? ledger.cell(*other, 1, 1) : cell;
+        const Usage change = asks_more ? Usage{{5}, 0} : Usage{{-5}, 1};
+        for (int i = 0; i < 10'000; ++i) {
+          EXPECT_EQ(error_of(ledger.reserve(mine, change)), asks_more ? ENOSPC : EDQUOT);
+        }
+      },
+      [&] { ASSERT_EQ(ledger.volume().usage().bytes, Bytes{kFull}); });
 }
 
 TEST(UsageRace, MakesEachCellOnce) {

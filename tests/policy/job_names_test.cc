@@ -36,6 +36,20 @@ TEST(JobNames, StopsAtItsLimitAndStillKnowsTheOld) {
   EXPECT_EQ(names.name(kLimit), std::to_string(kLimit));
 }
 
+TEST(JobNames, DoesNotLetCollidingNamesSlowItDown) {
+  JobNames names;
+  std::uint32_t given = 0;
+  std::uint64_t bytes = 0;
+  const std::string_view name(reinterpret_cast<const char*>(&bytes), sizeof bytes);
+  for (std::uint32_t chosen = 0; chosen < 2 * JobNames::kChainMax; ++bytes) {
+    if (std::hash<std::string_view>{}(name) % JobNames::kBuckets != 1) continue;
+    ++chosen;
+    if (names.number(name) != JobNames::kNone) ++given;
+  }
+  EXPECT_EQ(given, JobNames::kChainMax);
+  EXPECT_NE(names.number("an innocent one"), JobNames::kNone);
+}
+
 TEST(JobNames, GivesEveryThreadTheSameNumbers) {
   constexpr std::size_t kThreads = 4;
   constexpr std::size_t kNames = 5000;

@@ -119,6 +119,15 @@ pid_t fork_again(const std::function<int()>& body) {
   return pid;
 }
 
+int run_with_thread(const Child::Talk& talk) {
+  std::thread([&] {
+    talk.tell(::gettid());
+    talk.wait();
+  }).join();
+  talk.tell(0);
+  talk.wait_for_ever();
+}
+
 void exec_command(std::vector<std::string> command) {
   std::vector<char*> arguments;
   arguments.reserve(command.size() + 1);

@@ -62,6 +62,10 @@ class Child {
 // parent.
 pid_t fork_again(const std::function<int()>& body);
 
+// For a child: runs a second thread, tells its id, lets it end when told to go on, tells 0, and
+// stays.
+int run_with_thread(const Child::Talk& talk);
+
 // Replaces the calling process by `command`, found in $PATH.
 [[noreturn]] void exec_command(std::vector<std::string> command);
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/mounted_volume.h"
 
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +17,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "fs/unique_fd.h"
+
 namespace ebbfs::test {
 namespace {
 
@@ -22,6 +27,13 @@ using namespace std::chrono_literals;
 std::string binary(const std::string& name) {
   const char* directory = std::getenv("EBBFS_BIN_DIR");
   return directory == nullptr ? name : std::string(directory) + "/" + name;
+}
+
+// Once for the program. Where it is not allowed, mounting is not either.
+void leave_mount_namespace() {
+  static const bool left [[maybe_unused]] =
+      ::unshare(CLONE_NEWNS) == 0 &&
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
 [[noreturn]] void give_up(const std::string& what, const Ran& ran) {
@@ -79,6 +91,7 @@ std::optional<std::string> MountedVolume::cannot_run(const std::string& filesyst
 }
 
 MountedVolume::MountedVolume(VolumeOptions options) : options_(std::move(options)) {
+  leave_mount_namespace();
   char scratch[] = "/tmp/ebbfs-test-XXXXXX";
   if (::mkdtemp(scratch) == nullptr) throw std::runtime_error("mkdtemp");
   scratch_ = scratch;
@@ -120,21 +133,36 @@ void MountedVolume::set_policy(const std::string& policy) {
   std::ofstream(scratch_ + "/policy.toml") << policy;
 }
 
-void MountedVolume::mount() {
-  std::string command = "exec '" + binary("ebbfs") + "' --foreground";
+void MountedVolume::run_daemon() {
+  std::string command = "exec " + options_.launcher + " '" + binary("ebbfs") + "' --foreground";
   if (!options_.policy.empty()) command += " --policy " + scratch_ + "/policy.toml";
   if (!options_.transport.empty()) command += " --transport " + options_.transport;
   for (const std::string& argument : options_.arguments) command += " " + argument;
   command += " '" + path_ + "' >>" + scratch_ + "/log 2>&1";
   daemon_ = ::fork();
-  if (daemon_ == 0) {
-    ::execlp("bash", "bash", "-c", command.c_str(), nullptr);
-    ::_exit(127);
+  if (daemon_ != 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::close_range(3, ~0U, 0);
+  ::execlp("bash", "bash", "-c", command.c_str(), nullptr);
+  ::_exit(127);
+}
+
+void MountedVolume::mount() {
+  run_daemon();
+  bool ended = false;
+  const auto answers_or_ended = [&] {
+    ended = ::waitpid(daemon_, nullptr, WNOHANG) == daemon_;
+    // An open is answered by the daemon, never by what the kernel remembers of an earlier one.
+    const UniqueFd control(::open((path_ + "/.ebbfs/control").c_str(), O_RDWR | O_CLOEXEC));
+    return ended || control.valid();
+  };
+  mounted_ = eventually(answers_or_ended, 30s) && !ended;
+  if (mounted_) return;
+  if (!ended) {
+    ::kill(daemon_, SIGKILL);
+    ::waitpid(daemon_, nullptr, 0);
   }
-  const bool up = eventually(
-      [&] { return ::access((path_ + "/.ebbfs/control").c_str(), F_OK) == 0; }, 30s);
-  mounted_ = true;
-  if (!up) give_up("ebbfs does not mount", shell("cat log", scratch_));
+  give_up("ebbfs does not mount", shell("cat log", scratch_));
 }
 
 void MountedVolume::unmount() {
@@ -156,11 +184,14 @@ void MountedVolume::unmount() {
   }
 }
 
-void MountedVolume::kill_daemon() {
+void MountedVolume::leave_dead_mount() {
   mounted_ = false;
   ::kill(daemon_, SIGKILL);
-  int status = 0;
-  ::waitpid(daemon_, &status, 0);
+  ::waitpid(daemon_, nullptr, 0);
+}
+
+void MountedVolume::kill_daemon() {
+  leave_dead_mount();
   (void)::umount2(path_.c_str(), MNT_DETACH);
 }
 
@@ -173,6 +204,10 @@ nlohmann::json MountedVolume::json(const std::string& arguments) const {
   return nlohmann::json::parse(ran.out, nullptr, false);
 }
 
+nlohmann::json MountedVolume::units() const { return json("units")["units"]; }
+nlohmann::json MountedVolume::locks() const { return json("locks")["locks"]; }
+nlohmann::json MountedVolume::events() const { return json("events")["events"]; }
+
 MountedVolume::Counted MountedVolume::count(const std::string& relative) const {
   // Hard-linked inodes once.
   const Ran ran = shell(
@@ -182,6 +217,22 @@ MountedVolume::Counted MountedVolume::count(const std::string& relative) const {
   Counted counted;
   std::istringstream(ran.out) >> counted.bytes >> counted.inodes;
   return counted;
+}
+
+MountedVolume::Counted MountedVolume::charged(std::optional<uid_t> user) const {
+  const nlohmann::json status = json("status");
+  if (!status.is_object() || status.value("provisional", true)) return {.bytes = -1, .inodes = -1};
+  Counted charged;
+  for (const auto& each : status["users"]) {
+    if (user && each["uid"] != *user) continue;
+    charged.bytes += each["bytes"].get<std::int64_t>();
+    charged.inodes += each["inodes"].get<std::int64_t>();
+  }
+  return charged;
+}
+
+bool MountedVolume::counts_right() const {
+  return eventually([&] { return charged() == count(); }, 15s);
 }
 
 }  // namespace ebbfs::test

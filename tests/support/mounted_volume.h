@@ -2,15 +2,19 @@
 //
 // A real ebbfs mount for a test: a fresh filesystem (tmpfs, or ext4 or XFS in a loop image) with the
 // daemon under test mounted in place over it. Everything is taken down at the end, whatever the test
-// did; a hung mount is freed by killing its daemon. Threading: one thread.
+// did; a hung mount is freed by killing its daemon. The test program gets a mount namespace of its
+// own, so that no mount is left should it die. The test program gets a mount namespace of its
+// own, so that nothing is left should it die. Threading: one thread.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -31,9 +35,10 @@ struct Ran {
 struct VolumeOptions {
   std::string filesystem = "tmpfs";  // "tmpfs", "ext4" or "xfs"
   std::string size = "512M";
-  std::string policy;     // TOML; empty: the built-in default
-  std::string transport;  // of --transport; empty: auto
-  std::vector<std::string> arguments;  // further ones for ebbfs
+  std::string policy = {};     // TOML; empty: the built-in default
+  std::string transport = {};  // of --transport; empty: auto
+  std::vector<std::string> arguments = {};  // further ones for ebbfs
+  std::string launcher = {};                // runs ebbfs in its place: "prlimit --nofile=4096"
 };
 
 class MountedVolume {
@@ -56,21 +61,36 @@ class MountedVolume {
   void mount();
   // kill -9, and the dead mount taken away.
   void kill_daemon();
+  // kill -9 only: what is left answers ENOTCONN.
+  void leave_dead_mount();
   void set_policy(const std::string& policy);
 
   [[nodiscard]] Ran ebbctl(const std::string& arguments) const;
   [[nodiscard]] nlohmann::json json(const std::string& arguments) const;  // of `ebbctl ... --json`
+
+  // The lists in those of `units`, `locks` and `events`.
+  [[nodiscard]] nlohmann::json units() const;
+  [[nodiscard]] nlohmann::json locks() const;
+  [[nodiscard]] nlohmann::json events() const;
 
   // bytes (DESIGN 4.4) and inodes below `relative`, counted by find.
   struct Counted {
     std::int64_t bytes = 0;
     std::int64_t inodes = 0;
     bool operator==(const Counted&) const = default;
+    friend std::ostream& operator<<(std::ostream& out, const Counted& counted) {
+      return out << counted.bytes << " bytes, " << counted.inodes << " inodes";
+    }
   };
   [[nodiscard]] Counted count(const std::string& relative = "") const;
+  // What ebbfs says it holds, of everybody or of one user; -1 while it is not exact.
+  [[nodiscard]] Counted charged(std::optional<uid_t> user = {}) const;
+  // Whether charged() comes to equal count(): files are released a little after their close.
+  [[nodiscard]] bool counts_right() const;
 
  private:
   void make_filesystem();
+  void run_daemon();
 
   const VolumeOptions options_;
   std::string scratch_;  // directory that holds image, policy file and mountpoint

@@ -7,6 +7,9 @@
 
 #include <fstream>
 
+#include "fs/pidfd.h"
+#include "tests/support/child.h"
+
 namespace ebbfs {
 
 std::unique_ptr<ProcessTable> open_table(const ProcessTableOptions& options) {
@@ -15,12 +18,38 @@ std::unique_ptr<ProcessTable> open_table(const ProcessTableOptions& options) {
   return table ? *std::move(table) : nullptr;
 }
 
+bool keeps_exit_status() {
+  if (!pidfd_info_supported()) return false;
+  Child child;
+  const auto pidfd = open_pidfd(child.pid());
+  child.kill();
+  child.reap();
+  const auto info = pidfd ? pidfd_info(pidfd->get()) : fail(ESRCH);
+  return info && info->wait_status;
+}
+
 ProcessId id_from_proc(pid_t pid) {
   const auto proc = ProcFiles::open();
   if (!proc) return {};
   const auto stat = proc->stat(pid);
   if (!stat) return {};
   return {.tgid = pid, .start_time = stat->start_time};
+}
+
+std::vector<EndedOwner> next_ends(ProcessTable& table) {
+  std::vector<EndedOwner> ended;
+  // A wake-up may be for asking again only.
+  while (ended.empty() && becomes_readable(table.event_fd())) ended = table.drain_ended();
+  return ended;
+}
+
+OwnerState::Life next_life(ProcessTable& table, const ProcessId& process) {
+  const auto ended = next_ends(table);
+  EXPECT_EQ(ended.size(), 1U);
+  if (ended.size() != 1) return OwnerState::Life::unknown;
+  EXPECT_EQ(ended.front().process, process);
+  EXPECT_TRUE(ended.front().cgroup.empty());
+  return ended.front().state.life;
 }
 
 NoMoreDescriptors::NoMoreDescriptors() {

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "fs/proc_files.h"
 #include "fs/process_table.h"
@@ -37,8 +38,16 @@ class OnEachTable : public testing::TestWithParam<TableKind> {
   return info.param.name;
 }
 
+// Whether PIDFD_GET_INFO tells how a reaped process ended (Linux 6.15).
+[[nodiscard]] bool keeps_exit_status();
+
 // The identity of a process as /proc has it now.
 [[nodiscard]] ProcessId id_from_proc(pid_t pid);
+
+// What the table has to say next, waited for through its event descriptor for 5 s.
+[[nodiscard]] std::vector<EndedOwner> next_ends(ProcessTable& table);
+// The life of the one process that is reported next, which must be `process`.
+[[nodiscard]] OwnerState::Life next_life(ProcessTable& table, const ProcessId& process);
 
 // No descriptor can be opened until this goes out of scope, but in place of one that is closed.
 class NoMoreDescriptors {

@@ -179,7 +179,9 @@ void VolumeRig::mount(bool census_to_end) {
 void VolumeRig::unmount() {
   parts_->inodes.clear_lookups();
   const auto dirty = parts_->units->flush(clock.wall_now(), Duration::zero(), true);
-  if (dirty == 0) EXPECT_TRUE(parts_->index->mark_clean().has_value());
+  if (dirty == 0) {
+    EXPECT_TRUE(parts_->index->mark_clean().has_value());
+  }
   crash();
 }
 

@@ -33,7 +33,7 @@ class RecordingInvalidator final : public Invalidator {
   RecordingInvalidator() = default;
   void removed(InodeId parent, InodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
-  [[nodiscard]] std::vector<std::string> take();
+  std::vector<std::string> take();
   [[nodiscard]] bool has(std::string_view what) const;
 
  private:

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The real git on a real mount.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "tests/support/each_filesystem.h"
+#include "tests/support/git.h"
+
+namespace ebbfs::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+class Git : public OnEachFilesystem {
+ protected:
+  void SetUp() override {
+    if (shell("command -v git").exit_code != 0) GTEST_SKIP() << "needs git";
+    OnEachFilesystem::SetUp();
+    if (IsSkipped()) return;
+    ASSERT_EQ(::mkdir(at("worktrees").c_str(), 0755), 0);
+    make_repository(at("main"));
+    const Ran ran = shell("mkdir -p a/b/c && for i in $(seq 200); do echo $i >a/b/f$i; done; "
+                          "head -c 300000 /dev/urandom >a/large; ln -s b a/link; "
+                          "printf '#!/bin/sh\\n' >run && chmod +x run",
+                          at("main"));
+    ASSERT_EQ(ran.exit_code, 0) << ran.out;
+    git(at("main"), "add -A");
+    git(at("main"), "commit -q -m content");
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, Git, testing::ValuesIn(kFilesystemsAndTransports), ground_name);
+
+TEST_P(Git, DISABLED_ClonesAndFindsNothingChanged) {
+  git("/", "clone -q " + at("main") + " " + at("clone"));
+  EXPECT_EQ(git(at("clone"), "status --porcelain"), "");
+  EXPECT_EQ(git(at("clone"), "fsck --strict").find("error"), std::string::npos);
+  EXPECT_EQ(shell("diff -r --exclude=.git main clone", volume_->path()).out, "");
+  EXPECT_TRUE(volume_->locks().empty());
+}
+
+TEST_P(Git, AddsWorksInMovesAndRemovesWorktrees) {
+  git(at("main"), "worktree add -q " + at("worktrees/a") + " -b a");
+  git(at("main"), "worktree add -q " + at("worktrees/b") + " -b b");
+  put(at("worktrees/a/new"), "new");
+  git(at("worktrees/a"), "add new");
+  git(at("worktrees/a"), "commit -q -m new");
+  git(at("worktrees/b"), "merge -q a");
+  EXPECT_EQ(get(at("worktrees/b/new")), "new");
+  git(at("worktrees/a"), "stash list");
+  EXPECT_EQ(volume_->units().size(), 2U);
+  git(at("main"), "worktree remove " + at("worktrees/a"));
+  EXPECT_FALSE(exists(at("worktrees/a")));
+  EXPECT_EQ(volume_->units().size(), 1U);
+  EXPECT_THAT(git(at("main"), "worktree list"), Not(HasSubstr("worktrees/a ")));
+  ASSERT_EQ(shell("rm -rf worktrees/b", volume_->path()).exit_code, 0);
+  git(at("main"), "worktree prune");
+  EXPECT_THAT(git(at("main"), "worktree list"), Not(HasSubstr("worktrees/b")));
+}
+
+TEST_P(Git, CollectsGarbageAndChecksOut) {
+  git(at("main"), "gc -q --prune=now");
+  EXPECT_EQ(git(at("main"), "status --porcelain"), "");
+  git(at("main"), "checkout -q HEAD~1");
+  EXPECT_FALSE(exists(at("main/run")));
+  git(at("main"), "checkout -q m");
+  EXPECT_EQ(mode_of(at("main/run")), 0755U);
+  EXPECT_EQ(git(at("main"), "fsck").find("error"), std::string::npos);
+}
+
+class GitLocks : public OnVolume {};
+
+TEST_F(GitLocks, AnIndexLockOfAKilledGitIsALockAndGoes) {
+  if (shell("command -v git").exit_code != 0) GTEST_SKIP() << "needs git";
+  make_repository(at("main"));
+  put(at("main/file"), "x");
+  git(at("main"), "add file");
+  // Holds index.lock while the editor runs, which kills git and itself.
+  (void)shell("GIT_EDITOR='kill -9 $PPID; kill -9 $$' git -c safe.directory='*' -c user.name=t "
+              "-c user.email=t@example.org commit -q file",
+              at("main"));
+  ASSERT_TRUE(exists(at("main/.git/index.lock")));
+  EXPECT_EQ(volume_->locks()[0]["path"], "main/.git/index.lock");
+  // 5 s of the built-in policy.
+  EXPECT_TRUE(eventually([&] { return !exists(at("main/.git/index.lock")); }, 15s));
+  git(at("main"), "commit -q -m works");
+}
+
+TEST_F(GitLocks, LockfilesOfPackageManagersAreNot) {
+  make_repository(at("main"));
+  for (const char* name : {"Cargo.lock", "yarn.lock", "poetry.lock", "index.lock"}) {
+    ASSERT_EQ(shell("exec touch " + std::string(name), at("main")).exit_code, 0);
+    ASSERT_EQ(shell("exec touch " + std::string(name), volume_->path()).exit_code, 0);
+  }
+  EXPECT_TRUE(volume_->locks().empty()) << volume_->json("locks").dump(1);
+}
+
+}  // namespace
+}  // namespace ebbfs::test

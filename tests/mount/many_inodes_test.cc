@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// More inodes than file descriptors.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "tests/support/each_filesystem.h"
+
+namespace ebbfs::test {
+namespace {
+
+class FewDescriptors : public OnEachFilesystem {
+ protected:
+  void SetUp() override {
+    mount({.filesystem = GetParam().filesystem,
+           .transport = GetParam().transport,
+           .launcher = "prlimit --nofile=4096"});
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, FewDescriptors, testing::Values(kFilesystems[0]), ground_name);
+
+TEST_P(FewDescriptors, ServeTenTimesAsManyInodesKnownToTheKernel) {
+  constexpr int kDirectories = 400;
+  constexpr int kFiles = 100;
+  for (int d = 0; d < kDirectories; ++d) {
+    const std::string dir = at(std::to_string(d));
+    ASSERT_EQ(::mkdir(dir.c_str(), 0755), 0);
+    const UniqueFd fd = opened(dir, O_RDONLY | O_DIRECTORY);
+    for (int f = 0; f < kFiles; ++f) {
+      ASSERT_EQ(::mknodat(fd.get(), std::to_string(f).c_str(), S_IFREG | 0644, 0), 0);
+    }
+  }
+  const auto status = volume_->json("status");
+  EXPECT_GE(status["known_inodes"], kDirectories * kFiles);
+  EXPECT_LT(status["fds"]["used"], 4096);
+  EXPECT_LE(status["fds"]["limit"], 4096);
+  // In an order that no cache of the last used helps with.
+  for (int f = 0; f < kFiles; f += 33) {
+    for (int d = 0; d < kDirectories; ++d) {
+      const std::string path = at(std::to_string(d) + "/" + std::to_string(f));
+      put(path, "x");
+      ASSERT_EQ(get(path), "x");
+    }
+  }
+}
+
+TEST_P(FewDescriptors, DISABLED_OpenFilesBeyondTheLimitAreRefusedAndNothingElse) {
+  put(at("file"), "x");
+  std::vector<UniqueFd> open;
+  int error = 0;
+  while (error == 0 && open.size() < 6000) {
+    UniqueFd fd(::open(at("file").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd.valid()) error = errno;
+    if (fd.valid()) open.push_back(std::move(fd));
+  }
+  EXPECT_TRUE(error == ENFILE || error == EMFILE) << error << " after " << open.size();
+  EXPECT_GT(open.size(), 2000U);
+  // What needs no descriptor for long still works.
+  EXPECT_EQ(::mkdir(at("dir").c_str(), 0755), 0);
+  EXPECT_EQ(::rename(at("file").c_str(), at("dir/file").c_str()), 0);
+  EXPECT_EQ(names_in(at("dir")), std::vector<std::string>{"file"});
+  open.clear();
+  EXPECT_TRUE(eventually([&] { return ::access(at("dir/file").c_str(), R_OK) == 0; },
+                         std::chrono::seconds(10)));
+}
+
+}  // namespace
+}  // namespace ebbfs::test

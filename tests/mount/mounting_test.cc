@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mounting in place: what is refused, cleared and left behind.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "tests/support/each_filesystem.h"
+
+namespace ebbfs::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class Mounting : public OnVolume {
+ protected:
+  static Ran ebbfs(const std::string& arguments, const std::string& directory = "/") {
+    return shell("$EBBFS_BIN_DIR/ebbfs " + arguments, directory);
+  }
+  [[nodiscard]] bool is_fuse() const {
+    struct statfs status {};
+    return ::statfs(volume_->path().c_str(), &status) == 0 && status.f_type == 0x65735546;
+  }
+};
+
+TEST_F(Mounting, InTheBackgroundReturnsWhenItAnswersAndUmountEndsIt) {
+  put(at("file"), "content");
+  volume_->unmount();
+  EXPECT_FALSE(is_fuse());
+  const Ran ran = ebbfs(volume_->path());
+  ASSERT_EQ(ran.exit_code, 0) << ran.out;
+  EXPECT_TRUE(is_fuse());
+  EXPECT_EQ(get(at("file")), "content");
+  const pid_t daemon = volume_->json("status")["pid"];
+  ASSERT_EQ(shell("umount " + volume_->path()).exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return ::kill(daemon, 0) != 0; }, 20s));
+  EXPECT_FALSE(is_fuse());
+  volume_->mount();
+}
+
+TEST_F(Mounting, ASecondTimeIsRefusedAndHarmless) {
+  const Ran ran = ebbfs(volume_->path());
+  EXPECT_EQ(ran.exit_code, 1) << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr("ebbfs: "));
+  EXPECT_EQ(std::ranges::count(ran.out, '\n'), 1) << ran.out;
+  EXPECT_EQ(volume_->ebbctl("status").exit_code, 0);
+}
+
+TEST_F(Mounting, OfAVolumeThatIsServedElsewhereIsRefused) {
+  volume_->unmount();
+  const std::string other = volume_->path() + "-other";
+  ASSERT_EQ(::mkdir(other.c_str(), 0755), 0);
+  const Ran first = ebbfs("--backing " + volume_->path() + " " + other);
+  ASSERT_EQ(first.exit_code, 0) << first.out;
+  put(other + "/file", "x");
+  EXPECT_TRUE(exists(at("file")));
+  const Ran second = ebbfs(volume_->path());
+  EXPECT_EQ(second.exit_code, 1) << second.out;
+  ASSERT_EQ(shell("umount " + other).exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return ebbfs(volume_->path()).exit_code == 0; }, 20s));
+  ASSERT_EQ(shell("umount " + volume_->path()).exit_code, 0);
+  EXPECT_TRUE(eventually([&] {
+    volume_->mount();
+    return true;
+  }, 20s));
+}
+
+TEST_F(Mounting, DISABLED_ClearsADeadMountFirst) {
+  put(at("file"), "content");
+  volume_->leave_dead_mount();
+  ASSERT_EQ(errno_of(::access(volume_->path().c_str(), F_OK)), ENOTCONN);
+  volume_->mount();
+  EXPECT_EQ(get(at("file")), "content");
+  volume_->unmount();
+  EXPECT_FALSE(is_fuse());
+  EXPECT_EQ(get(at("file")), "content");
+  volume_->mount();
+}
+
+TEST_F(Mounting, WithABrokenPolicyIsRefusedWithItsPlace) {
+  volume_->unmount();
+  const std::string policy = volume_->path() + ".toml";
+  std::ofstream(policy) << "mode = \"enforce\"\n[volume]\n  hihg = \"85%\"\n";
+  const Ran ran = ebbfs("--policy " + policy + " " + volume_->path());
+  EXPECT_EQ(ran.exit_code, 1) << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr(policy + ":3:3: "));
+  EXPECT_THAT(ran.out, HasSubstr("hihg"));
+  EXPECT_FALSE(is_fuse());
+  volume_->mount();
+}
+
+TEST_F(Mounting, WithAMissingPolicyOrDirectoryIsRefused) {
+  volume_->unmount();
+  EXPECT_EQ(ebbfs("--policy /nowhere.toml " + volume_->path()).exit_code, 1);
+  EXPECT_EQ(ebbfs(volume_->path() + "/nowhere").exit_code, 1);
+  EXPECT_EQ(ebbfs("").exit_code, 2);
+  EXPECT_EQ(ebbfs("--no-such-option " + volume_->path()).exit_code, 2);
+  volume_->mount();
+}
+
+TEST_F(Mounting, TakesRelativePaths) {
+  volume_->unmount();
+  const std::string scratch = volume_->path().substr(0, volume_->path().rfind('/'));
+  std::ofstream(scratch + "/relative.toml") << "mode = \"observe\"\n";
+  const Ran ran = ebbfs("--policy relative.toml volume", scratch);
+  ASSERT_EQ(ran.exit_code, 0) << ran.out;
+  EXPECT_EQ(volume_->json("status")["mode"], "observe");
+  ASSERT_EQ(shell("umount " + volume_->path()).exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return !is_fuse(); }, 20s));
+  volume_->mount();
+}
+
+TEST_F(Mounting, DISABLED_HonoursOptionsOfMount) {
+  volume_->unmount();
+  const Ran ran = ebbfs("-o nosuid,nodev,noexec " + volume_->path());
+  ASSERT_EQ(ran.exit_code, 0) << ran.out;
+  const std::string mounts = shell("grep ' " + volume_->path() + " fuse' /proc/mounts").out;
+  EXPECT_THAT(mounts, HasSubstr("nosuid"));
+  EXPECT_THAT(mounts, HasSubstr("noexec"));
+  EXPECT_EQ(shell("cp /bin/true . && ./true", volume_->path()).exit_code, 126);
+  ASSERT_EQ(shell("umount " + volume_->path()).exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return !is_fuse(); }, 20s));
+  volume_->mount();
+}
+
+TEST_F(Mounting, APolicyThatIsReloadedTakesEffectUnlessBroken) {
+  volume_->unmount();
+  const std::string policy = volume_->path() + ".toml";
+  std::ofstream(policy) << "mode = \"enforce\"\n";
+  ASSERT_EQ(ebbfs("--policy " + policy + " " + volume_->path()).exit_code, 0);
+  std::ofstream(policy) << "mode = \"observe\"\n";
+  EXPECT_EQ(volume_->ebbctl("policy reload").exit_code, 0);
+  EXPECT_EQ(volume_->json("status")["mode"], "observe");
+  std::ofstream(policy) << "mode = \"wrong\"\n";
+  const Ran broken = volume_->ebbctl("policy reload");
+  EXPECT_EQ(broken.exit_code, 1);
+  EXPECT_THAT(broken.out, HasSubstr(policy + ":1:"));
+  EXPECT_EQ(volume_->json("status")["mode"], "observe");
+  ASSERT_EQ(shell("umount " + volume_->path()).exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return !is_fuse(); }, 20s));
+  volume_->mount();
+}
+
+TEST_F(Mounting, ContentThatWasThereIsAdopted) {
+  volume_->unmount();
+  ASSERT_EQ(shell("rm -rf .ebbfs && mkdir -p worktrees/old/sub plain && "
+                  "head -c 10000 /dev/zero >worktrees/old/sub/file && ln -s x plain/link",
+                  volume_->path())
+                .exit_code,
+            0);
+  volume_->mount();
+  EXPECT_TRUE(volume_->counts_right());
+  const auto units = volume_->units();
+  ASSERT_EQ(units.size(), 1U);
+  EXPECT_EQ(units[0]["path"], "worktrees/old");
+  EXPECT_EQ(units[0]["bytes"], 12288);
+  EXPECT_EQ(units[0]["inodes"], 3);
+}
+
+}  // namespace
+}  // namespace ebbfs::test
