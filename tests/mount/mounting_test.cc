@@ -104,7 +104,7 @@ TEST_F(Mounting, WithAMissingPolicyOrDirectoryIsRefused) {
   volume_->mount();
 }
 
-TEST_F(Mounting, TakesRelativePaths) {
+TEST_F(Mounting, DISABLED_TakesRelativePaths) {
   volume_->unmount();
   const std::string scratch = volume_->path().substr(0, volume_->path().rfind('/'));
   std::ofstream(scratch + "/relative.toml") << "mode = \"observe\"\n";
@@ -129,7 +129,7 @@ TEST_F(Mounting, DISABLED_HonoursOptionsOfMount) {
   volume_->mount();
 }
 
-TEST_F(Mounting, APolicyThatIsReloadedTakesEffectUnlessBroken) {
+TEST_F(Mounting, DISABLED_APolicyThatIsReloadedTakesEffectUnlessBroken) {
   volume_->unmount();
   const std::string policy = volume_->path() + ".toml";
   std::ofstream(policy) << "mode = \"enforce\"\n";
