@@ -133,8 +133,7 @@ void BusyProbe::look_for_git(const UnitRef& unit, const std::string& path, int d
 }
 
 void BusyProbe::look_into_admin(GitAdmin admin, Found& found) const {
-  auto inodes = gather_tree(volume_.backing, admin.parent.get(), admin.id.c_str(),
-                            kAdminInodesMax);
+  auto inodes = gather_tree(volume_.backing, admin.parent.get(), admin.id.c_str(), kAdminInodesMax);
   if (!inodes) {
     // What is so large is left for git to take away.
     if (inodes.error() == Errno{E2BIG}) return;
@@ -170,9 +169,9 @@ void BusyProbe::look_for_locks(const Unit& unit, Found& found) const {
     if (!locks_.holds(lock)) continue;
     found.busy.live_lock = Answer::yes;
     const MutexLock held(lock->mu);
-    found.blockers.push_back({Reason::live_lock,
-                              fmt::format("lock {} of {}", lock->record.path,
-                                          process_text(lock->record.owner.process))});
+    found.blockers.push_back(
+        {Reason::live_lock, fmt::format("lock {} of {}", lock->record.path,
+                                        process_text(lock->record.owner.process))});
   }
 }
 

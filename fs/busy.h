@@ -44,8 +44,7 @@ class BusyProbe {
   };
   // Looks at `unit`, whose top is `name` in the directory `dir` and has `path`. Processes and
   // mounts are listed for all units at once, and again only when that is kFresh ago.
-  [[nodiscard]] Found look(const UnitRef& unit, const std::string& path, int dir,
-                           const char* name);
+  [[nodiscard]] Found look(const UnitRef& unit, const std::string& path, int dir, const char* name);
 
   static constexpr Duration kFresh = std::chrono::milliseconds(100);
 

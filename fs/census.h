@@ -5,8 +5,8 @@
 // met in use. Everything works meanwhile; usage is provisional.
 //
 // Counting is exact whatever requests do at the same time (fs/accounting.h): each inode is charged
-// once, by whoever comes first, the walk or a request that changes it or its names. A directory that
-// is renamed while its unit is counting is handed to walk_again. A unit is done when all its
+// once, by whoever comes first, the walk or a request that changes it or its names. A directory
+// that is renamed while its unit is counting is handed to walk_again. A unit is done when all its
 // directories were walked and, with the unit frozen for that moment, none is waiting to be.
 //
 // The root directory of the volume itself is not charged: nobody made it, nobody can remove it.
@@ -47,10 +47,10 @@ class Census {
   void walk_again(const FileHandle& directory) EXCLUDES(mu_);
 
   struct Progress {
-    bool running = false;    // usage is provisional
-    bool adopting = false;   // and this is the volume's first walk
+    bool running = false;   // usage is provisional
+    bool adopting = false;  // and this is the volume's first walk
     std::uint64_t entries = 0;
-    std::optional<WallTime> started;   // none when there was nothing to count
+    std::optional<WallTime> started;  // none when there was nothing to count
     std::optional<WallTime> finished;
   };
   [[nodiscard]] Progress progress() const EXCLUDES(mu_);

@@ -30,8 +30,8 @@ void Census::count(Unit& unit, const Attributes& attributes) {
 
 bool Census::visit(const Inode::Place& place) {
   const auto fd = open_by_handle(volume_, place.handle, O_RDONLY | O_DIRECTORY);
-  const auto own = fd ? volume_.backing.stat(fd->get(), "")
-                      : Result<Attributes>(std::unexpected(fd.error()));
+  const auto own =
+      fd ? volume_.backing.stat(fd->get(), "") : Result<Attributes>(std::unexpected(fd.error()));
   if (!own) {
     // ESTALE: removed meanwhile.
     if (own.error() != Errno{ESTALE}) {

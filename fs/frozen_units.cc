@@ -22,8 +22,8 @@ bool freeze_marked(UnitTable& table, const UnitRef& unit, Duration patience) {
 
 }  // namespace
 
-FrozenUnits::FrozenUnits(UnitTable& table, const UnitRef& unit,
-                         const std::vector<UnitRef>& staying, Duration patience) {
+FrozenUnits::FrozenUnits(UnitTable& table, const UnitRef& unit, const std::vector<UnitRef>& staying,
+                         Duration patience) {
   std::vector<UnitRef> all = staying;
   all.push_back(unit);
   std::ranges::sort(all, {}, [](const UnitRef& one) { return raw(one->id()); });

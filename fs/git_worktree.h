@@ -6,8 +6,8 @@
 // other mount point, inside a container, or relative; so every tail of an absolute path is tried
 // below the volume root, the longest first.
 //
-// Only entries on this volume are found. A worktree inside a unit, below its top, is not looked for.
-// Stateless: any thread.
+// Only entries on this volume are found. A worktree inside a unit, below its top, is not looked
+// for. Stateless: any thread.
 #pragma once
 
 #include <optional>
@@ -19,19 +19,19 @@
 namespace ebbfs {
 
 struct GitAdmin {
-  std::string path;     // of the entry, relative to the volume root
-  std::string id;       // its last component
-  UniqueFd parent;      // the open directory `worktrees`
+  std::string path;  // of the entry, relative to the volume root
+  std::string id;    // its last component
+  UniqueFd parent;   // the open directory `worktrees`
   InodeId parent_inode{};
-  FileHandle handle;    // of the entry
+  FileHandle handle;  // of the entry
   InodeId inode{};
-  bool locked = false;  // by `git worktree lock`
+  bool locked = false;     // by `git worktree lock`
   std::string locked_why;  // the first line of what was said then
 };
 
-// The entry of the worktree whose top is `name` in the directory `dir` and has `path` on the volume.
-// Nothing when the top is no worktree, or its entry is not on the volume, or there is any doubt that
-// the entry is its own. An error means that it could not be found out.
+// The entry of the worktree whose top is `name` in the directory `dir` and has `path` on the
+// volume. Nothing when the top is no worktree, or its entry is not on the volume, or there is any
+// doubt that the entry is its own. An error means that it could not be found out.
 [[nodiscard]] Result<std::optional<GitAdmin>> find_git_admin(const Backing& backing, int dir,
                                                              const char* name,
                                                              std::string_view path);

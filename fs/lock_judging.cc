@@ -68,8 +68,8 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
 
 void LockReaper::look_closer(Judged& judged) {
   const Attributes& attributes = judged.sight.attributes;
-  judged.seen.open = is_directory(attributes) ? directory_in_use(judged)
-                                              : is_open(judged.record.object_inode);
+  judged.seen.open =
+      is_directory(attributes) ? directory_in_use(judged) : is_open(judged.record.object_inode);
   if (judged.seen.open != Answer::no || !is_regular(attributes)) return;
   judged.witness = find_witness(judged.record, judged.sight);
   if (judged.witness) judged.seen.evidence = judged.witness->process.id;
@@ -78,7 +78,8 @@ void LockReaper::look_closer(Judged& judged) {
 OwnerState LockReaper::owner_now(const LockRecord& record, const OwnerState& known,
                                  const ClassRule& rule) {
   const bool by_cgroup = rule.owner == OwnerMode::cgroup;
-  if (by_cgroup && !record.owner.cgroup.empty() && record.owner.boot == volume_.processes.boot_id()) {
+  if (by_cgroup && !record.owner.cgroup.empty() &&
+      record.owner.boot == volume_.processes.boot_id()) {
     // An empty cgroup can fill again.
     const OwnerState now = volume_.processes.cgroup_state(record.owner.cgroup);
     return has_ended(known) && has_ended(now) ? known : now;
@@ -121,8 +122,8 @@ Answer LockReaper::is_open(InodeId id) {
 }
 
 Answer LockReaper::directory_in_use(Judged& judged) {
-  auto inside = gather_tree(volume_.backing, judged.sight.parent.get(),
-                            judged.record.name.c_str(), kInodesMax);
+  auto inside = gather_tree(volume_.backing, judged.sight.parent.get(), judged.record.name.c_str(),
+                            kInodesMax);
   if (!inside && inside.error() != Errno{E2BIG}) return Answer::unknown;
   judged.place = !inside || contains_unit(judged.record);
   if (judged.place) return Answer::no;
@@ -142,9 +143,8 @@ Answer LockReaper::directory_in_use(Judged& judged) {
 bool LockReaper::contains_unit(const LockRecord& record) const {
   if (record.unit != kRootUnit) return false;
   const std::string prefix = record.path + "/";
-  return std::ranges::any_of(volume_.units.all(), [&](const UnitRef& unit) {
-    return unit->path().starts_with(prefix);
-  });
+  return std::ranges::any_of(volume_.units.all(),
+                             [&](const UnitRef& unit) { return unit->path().starts_with(prefix); });
 }
 
 std::optional<ProcessTable::Living> LockReaper::find_witness(const LockRecord& record,

@@ -32,6 +32,7 @@ void LockReaper::owner_ended(const EndedOwner& ended, WallTime earliest) {
   {
     const MutexLock judging(judging_mu_);
     for (const LockRef& lock : locks) {
+      if (was_checked(lock, ended)) continue;
       // The helper window counts to when the owner can have ended, the grace from when we know.
       OwnerState state = ended.state;
       state.ended_at = std::min(state.ended_at, earliest);
@@ -41,6 +42,13 @@ void LockReaper::owner_ended(const EndedOwner& ended, WallTime earliest) {
     }
   }
   for (const LockRef& lock : suspects) invalidator_.changed(lock->parent_inode, lock->name);
+}
+
+bool LockReaper::was_checked(const LockRef& lock, const EndedOwner& ended) {
+  const auto found = checked_.find(raw(lock->id));
+  if (found == checked_.end()) return false;
+  const Owner& owner = found->second;
+  return ended.process.known() ? owner.process.id == ended.process : owner.cgroup == ended.cgroup;
 }
 
 // `state` is that of the lock's present owner.
@@ -70,8 +78,8 @@ void LockReaper::advance(const LockRef& lock, OwnerState state, WallTime grace_f
       case Step::hand_over:
         break;
     }
-    const std::string why = fmt::format("{} {}", process_text(record.owner.process),
-                                        how(state.life));
+    const std::string why =
+        fmt::format("{} {}", process_text(record.owner.process), how(state.life));
     apply_hand_over(record, verdict.certainty);
     if (!give_to(lock, record, kNever, why)) return;
     state = volume_.processes.state(record.owner.process.id, record.owner.boot);
@@ -163,6 +171,7 @@ void LockReaper::check(const LockRef& lock) {
   }
   if (record.owner.boot != volume_.processes.boot_id()) {
     // A reboot ends every process, and every cgroup that may have the same name now.
+    checked_.emplace(raw(lock->id), record.owner);
     state = {.life = Life::ended, .ended_at = now()};
     suspect(lock, state, later(state.ended_at, rule->orphan_grace));
     return;
@@ -171,9 +180,13 @@ void LockReaper::check(const LockRef& lock) {
     reschedule(lock, kNever);
     return;
   }
-  if (has_ended(state)) state.ended_at = now();
+  if (has_ended(state)) {
+    state.ended_at = now();
+    checked_.emplace(raw(lock->id), record.owner);
+  }
   const bool helper_perhaps = state.life == Life::ended || state.life == Life::exited;
-  if (rule->owner == OwnerMode::process && helper_perhaps && give_to_living_ancestor(lock, record)) {
+  if (rule->owner == OwnerMode::process && helper_perhaps &&
+      give_to_living_ancestor(lock, record)) {
     return;
   }
   advance(lock, state, state.ended_at);

@@ -3,8 +3,8 @@
 // Takes locks away whose owner is gone (DESIGN 4.3): hands them up from helper to parent, counts
 // their grace, and removes them by compare-and-delete while the unit that they lie in is frozen.
 //
-// An owner that ended while nobody watched (the daemon was down) cannot be told from a helper by the
-// time of its end. So a lock keeps its recorded ancestors only until its owner has outlived the
+// An owner that ended while nobody watched (the daemon was down) cannot be told from a helper by
+// the time of its end. So a lock keeps its recorded ancestors only until its owner has outlived the
 // helper window under our eyes (settle); one that still has them at the next start goes to the
 // nearest of them that lives, marked uncertain.
 //
@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -78,7 +79,7 @@ class LockReaper {
     LockSeen seen;
     Verdict verdict;
     std::optional<ProcessTable::Living> witness;  // named by the first line
-    std::vector<TreeInode> inside;  // of a directory whose time is over
+    std::vector<TreeInode> inside;                // of a directory whose time is over
     bool place = false;  // a directory too large, or with units in it: no lock but a place
   };
   enum class Clocks : std::uint8_t { apply, ignore };
@@ -106,6 +107,8 @@ class LockReaper {
                      OwnerCertainty certainty) REQUIRES(judging_mu_);
   void suspect(const LockRef& lock, const OwnerState& state, WallTime due);
   void check(const LockRef& lock) REQUIRES(judging_mu_);
+  [[nodiscard]] bool was_checked(const LockRef& lock, const EndedOwner& ended)
+      REQUIRES(judging_mu_);
   [[nodiscard]] bool give_to_living_ancestor(const LockRef& lock, LockRecord record)
       REQUIRES(judging_mu_);
 
@@ -132,6 +135,8 @@ class LockReaper {
   // Requests, the reaper and administrators judge one lock at a time.
   Mutex judging_mu_;
   std::unordered_set<std::uint64_t> told_ GUARDED_BY(judging_mu_);  // would_remove, by raw LockId
+  // Owners found ended by check_all, by raw LockId: their end may be reported once more.
+  std::unordered_map<std::uint64_t, Owner> checked_ GUARDED_BY(judging_mu_);
   std::atomic<std::int64_t> last_removal_{0};  // one value, orders nothing
 };
 

@@ -93,7 +93,8 @@ void LockReaper::keep(const LockRef& lock, const Judged& judged) {
     advance(lock, judged.owner, judged.owner.ended_at);
     return;
   }
-  reschedule(lock, std::max(judged.verdict.look_again, now() + kAtLeast));
+  const WallTime next = judged.verdict.look_again;
+  reschedule(lock, next > now() ? next : later(now(), kAtLeast));
 }
 
 void LockReaper::drop(const LockRef& lock) {
@@ -174,8 +175,8 @@ LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason
 Status LockReaper::remove_object(const LockRef& lock, const UnitRef& unit, Judged& judged,
                                  RemovalReason reason) {
   const bool asked = reason == RemovalReason::request;
-  EventRecord event = event_of(
-      judged, asked ? EventRecord::Kind::requested : EventRecord::Kind::reclaimed);
+  EventRecord event =
+      event_of(judged, asked ? EventRecord::Kind::requested : EventRecord::Kind::reclaimed);
   spdlog::info("event={} lock={:?} class={} rule=\"{}\" owner=\"{}\" age={} bytes={}",
                to_string(event.kind), event.path, event.class_name, event.rule, event.owner,
                format_duration(event.age), event.usage.bytes.n);
@@ -193,8 +194,8 @@ Status LockReaper::remove_directory(const LockRef& lock, const UnitRef& unit, Ju
                                     EventRecord event) {
   Trash::Removal removal;
   TrashRecord& record = removal.record;
-  record.reason = event.kind == EventRecord::Kind::requested ? RemovalReason::request
-                                                             : RemovalReason::reclaim;
+  record.reason =
+      event.kind == EventRecord::Kind::requested ? RemovalReason::request : RemovalReason::reclaim;
   record.unit.path = judged.record.path;
   record.unit.handle = judged.record.object;
   record.unit.inode = judged.record.object_inode;

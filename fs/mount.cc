@@ -117,10 +117,11 @@ bool kernel_offers_io_uring() {
 
 int clear_dead_mounts(const std::string& path) {
   int cleared = 0;
-  // Not stat(2), which the kernel may answer from its cache long after the daemon has gone. A request
-  // that was on its way when the last of the daemon went ends in ECONNABORTED.
+  // Not stat(2), which the kernel may answer from its cache long after the daemon has gone. What
+  // was on its way when the last of the daemon went ends in ECONNABORTED, or ECANCELED on a ring.
   struct statfs ignored;
-  while (::statfs(path.c_str(), &ignored) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)) {
+  while (::statfs(path.c_str(), &ignored) != 0 &&
+         (errno == ENOTCONN || errno == ECONNABORTED || errno == ECANCELED)) {
     if (::umount2(path.c_str(), MNT_DETACH) != 0) break;
     ++cleared;
   }

@@ -62,6 +62,8 @@ AttributeChange change_from(const struct stat& to, int what) {
 void op_setattr(fuse_req_t request, fuse_ino_t inode, struct stat* to, int what,
                 fuse_file_info* info) {
   if (VirtualFiles::owns(id_of(inode))) {
+    constexpr int kAccess = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+    if ((what & kAccess) != 0) return Reply(request).error(Errno{EPERM});
     // The shell's `>` truncates; there is nothing to change.
     return Reply(request).attributes(context_of(request).virtual_files.attributes(id_of(inode)));
   }

@@ -11,11 +11,11 @@
 namespace ebbfs {
 
 struct Options {
-  std::string mountpoint;             // absolute, without a trailing slash
-  std::string backing;                // absolute; equal to mountpoint when mounted in place
-  std::string policy;                 // file, empty: the built-in default
-  std::string metrics;                // ADDR:PORT, empty: none
-  std::string transport = "auto";     // "auto", "io_uring" or "dev"
+  std::string mountpoint;          // absolute, without a trailing slash
+  std::string backing;             // absolute; equal to mountpoint when mounted in place
+  std::string policy;              // file, empty: the built-in default
+  std::string metrics;             // ADDR:PORT, empty: none
+  std::string transport = "auto";  // "auto", "io_uring" or "dev"
   std::string log_level = "info";
   bool foreground = false;
   std::int64_t passthrough_from = 0;  // bytes; < 0: never
@@ -29,7 +29,8 @@ struct OptionsExit {
 };
 
 // Of -o, ours are taken out: policy=FILE, backing=DIR, metrics=ADDR, transport=NAME,
-// passthrough_from=BYTES; those that only mount(8) knows (defaults, noauto, _netdev, x-*...) dropped.
+// passthrough_from=BYTES; those that only mount(8) knows (defaults, noauto, _netdev, x-*...)
+// dropped.
 [[nodiscard]] std::variant<Options, OptionsExit> parse_options(int argc, const char* const* argv);
 
 }  // namespace ebbfs

@@ -105,8 +105,7 @@ class Scan {
 
   Status add_process(pid_t pid) {
     if (auto added = add_links(fmt::format("{}", pid)); !added) return added;
-    auto files = add_files(fmt::format("{}/fd", pid));
-    if (!files && !vanished(code(files.error()))) return files;
+    if (auto added = add_files(fmt::format("{}/fd", pid)); !added) return added;
     if (threads(pid) <= 1) return {};
     return add_threads(pid);
   }

@@ -17,8 +17,8 @@ namespace ebbfs {
 // its working, root or open directory, or is running. Threads that share directories and files
 // with their process, nearly all of them, cost one kcmp(2) each.
 //
-// Asks with AT_STATX_DONT_SYNC, so a FUSE filesystem is not called for it. It can wait all the same:
-// for a process that executes a program from this very mount, for the server of a network
+// Asks with AT_STATX_DONT_SYNC, so a FUSE filesystem is not called for it. It can wait all the
+// same: for a process that executes a program from this very mount, for the server of a network
 // filesystem that somebody sits in, a tenth of a second for a process that does not show itself.
 // So not on a request's thread, and holding no lock that a request could need.
 //

@@ -24,15 +24,7 @@ Status add_to_epoll(int epoll, int fd, std::uint64_t token) {
 
 }  // namespace
 
-std::optional<Life> EndReader::from_kernel(const ProcessHandle& process) const {
-  if (!options_.pidfd_info) return std::nullopt;
-  const auto info = pidfd_info(process.pidfd.get());
-  if (!info || !info->wait_status) return std::nullopt;
-  return life_of(*info->wait_status);
-}
-
 std::optional<Life> EndReader::how(const ProcessHandle& process) const {
-  if (const auto life = from_kernel(process)) return life;
   if (options_.zombie_status) {
     const auto stat = proc_.stat(process.id.tgid);
     if (stat && stat->start_time == process.id.start_time &&
@@ -42,8 +34,9 @@ std::optional<Life> EndReader::how(const ProcessHandle& process) const {
   }
   const bool may_tell_later = options_.pidfd_info || options_.zombie_status;
   if (may_tell_later && !pidfd_reaped(process.pidfd.get())) return std::nullopt;
-  // It may have been reaped since it was asked first.
-  return from_kernel(process).value_or(Life::ended);
+  if (!options_.pidfd_info) return Life::ended;
+  const auto info = pidfd_info(process.pidfd.get());
+  return info && info->wait_status ? life_of(*info->wait_status) : Life::ended;
 }
 
 Result<std::unique_ptr<ProcessEnds>> ProcessEnds::open(const EndReader& reader,

@@ -40,8 +40,6 @@ class EndReader {
   [[nodiscard]] std::optional<OwnerState::Life> how(const ProcessHandle& process) const;
 
  private:
-  [[nodiscard]] std::optional<OwnerState::Life> from_kernel(const ProcessHandle& process) const;
-
   const ProcFiles& proc_;
   const ProcessTableOptions options_;
 };

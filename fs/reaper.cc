@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kPass = 256;
 constexpr std::size_t kBetweenEnds = 16;
 // Deadlines that are due still after a pass wait this long: the index may be refusing changes.
-constexpr Duration kBackOff = std::chrono::milliseconds(100);
+constexpr Duration kBackOff = std::chrono::seconds(1);
 // Shorter than kHelperWindow asks for, see fs/lock_reaper.h.
 constexpr Duration kSettleEach = std::chrono::seconds(2);
 constexpr Duration kFlushEach = std::chrono::seconds(30);
@@ -50,8 +50,8 @@ Result<std::unique_ptr<Reaper>> Reaper::open(Volume& volume, Trash& trash,
   for (const int fd : {timer.get(), wake.get(), volume.processes.event_fd()}) {
     if (const auto watched = watch(epoll, fd); !watched) return std::unexpected(watched.error());
   }
-  return std::unique_ptr<Reaper>(new Reaper(volume, trash, invalidator, std::move(epoll),
-                                            std::move(timer), std::move(wake)));
+  return std::unique_ptr<Reaper>(
+      new Reaper(volume, trash, invalidator, std::move(epoll), std::move(timer), std::move(wake)));
 }
 
 Reaper::Reaper(Volume& volume, Trash& trash, Invalidator& invalidator, UniqueFd epoll,
@@ -131,8 +131,7 @@ void Reaper::wait(bool backing_off) {
   arm(backing_off);
   std::array<epoll_event, 4> events;
   const auto wait_for = [&](int milliseconds) {
-    return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                        milliseconds);
+    return ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), milliseconds);
   };
   // What is ready at once may have been so since ends were last asked for; what wakes us has just
   // come.

@@ -4,8 +4,8 @@
 // owner, or a word from a request; then has units and locks judged. Never walks the tree.
 //
 // Start: prepare() once the units and locks are loaded; set_mounted() and start() once mounted.
-// stop() before the mount's parts go. Without start() nothing happens by itself, and run_once() does
-// what is due.
+// stop() before the mount's parts go. Without start() nothing happens by itself, and run_once()
+// does what is due.
 //
 // Threading: one thread of its own; everything public from any thread, but for run_once (not beside
 // the thread) and the calls above. Lock order: `mu_` is a leaf.
@@ -21,8 +21,8 @@
 #include "fs/agenda.h"
 #include "fs/lock_reaper.h"
 #include "fs/trash.h"
-#include "fs/unit_reaper.h"
 #include "fs/unique_fd.h"
+#include "fs/unit_reaper.h"
 #include "fs/volume.h"
 
 namespace ebbfs {
@@ -37,8 +37,8 @@ struct ReaperState {
   // Units past their deadline now: what would go were nothing in its way.
   std::size_t due_units = 0;
   Usage due_usage;
-  std::optional<WallTime> last_removal;  // of a unit or lock, since the start
-  Duration overdue{};                    // of the oldest removal that nothing holds back
+  std::optional<WallTime> last_removal;       // of a unit or lock, since the start
+  Duration overdue{};                         // of the oldest removal that nothing holds back
   std::optional<WallTime> adopt_grace_until;  // none once over
 };
 

@@ -180,8 +180,7 @@ Status Trash::move_in(const Removal& removal, const TrashRecord& record) {
   const auto after = backing.handle(trash, number.c_str());
   if (after && *after == record.unit.handle) return {};
   const auto back = backing.rename(trash, number.c_str(), removal.dir, name, RENAME_NOREPLACE);
-  spdlog::warn("event=removal_lost_race path={:?} put_back={}", record.unit.path,
-               back.has_value());
+  spdlog::warn("event=removal_lost_race path={:?} put_back={}", record.unit.path, back.has_value());
   return fail(ESTALE);
 }
 

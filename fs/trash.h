@@ -58,7 +58,7 @@ class Trash {
     EventRecord event;   // its usage is filled in
     int dir = -1;        // where `name` is the thing to remove: handle record.unit.handle
     std::string name;
-    UnitRef holder;      // whose accounts keep the charge: the unit itself, or make_holder()'s
+    UnitRef holder;  // whose accounts keep the charge: the unit itself, or make_holder()'s
     Along along;
     const GitAdmin* git_admin = nullptr;
   };
@@ -99,7 +99,7 @@ class Trash {
     TrashRecord record;
     UnitRef holder;
     enum class State : std::uint8_t { kept, restoring, purging } state = State::kept;
-    bool begun = false;      // some of it is deleted: no way back
+    bool begun = false;        // some of it is deleted: no way back
     bool overcharged = false;  // and was so by an earlier run, which is charged still
   };
 

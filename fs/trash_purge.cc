@@ -98,8 +98,8 @@ void Trash::purge_one(TrashId id, const std::function<bool()>& proceed) {
       queue_.push_front(id);
       return;
     }
-    spdlog::warn("event=purge_failed trash={} path={:?} errno={}", raw(id),
-                 entry.record.unit.path, code(purged.error()));
+    spdlog::warn("event=purge_failed trash={} path={:?} errno={}", raw(id), entry.record.unit.path,
+                 code(purged.error()));
     (void)volume_.index.reschedule(Deadline::Kind::trash, raw(id),
                                    volume_.clock.wall_now() + kRetry);
     return;

@@ -52,8 +52,8 @@ struct TreeInode {
 };
 
 // All inodes of the tree at `name` in the directory `dir`, its top first, each once. Whoever needs
-// the answer to stay true has frozen the unit. Errors: E2BIG when there are more than `max`, or when
-// it is more than kSmallTreeDepth deep; those of the backing calls.
+// the answer to stay true has frozen the unit. Errors: E2BIG when there are more than `max`, or
+// when it is more than kSmallTreeDepth deep; those of the backing calls.
 inline constexpr int kSmallTreeDepth = 32;
 [[nodiscard]] Result<std::vector<TreeInode>> gather_tree(const Backing& backing, int dir,
                                                          const char* name, std::size_t max);

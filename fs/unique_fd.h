@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An owned file descriptor. Move-only; closes on destruction. A bare `int fd` elsewhere is borrowed.
+// An owned file descriptor. Move-only; closes on destruction. A bare `int fd` elsewhere is
+// borrowed.
 #pragma once
 
 #include <unistd.h>

@@ -110,8 +110,8 @@ UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Clocks clocks, Bus
 void UnitReaper::judge_busy(const UnitRef& unit, Judged& judged, BusyProbe& probe) {
   judged.place = locate(unit, judged.record);
   if (judged.place.top != Place::Top::there) return;
-  judged.found = probe.look(unit, judged.record.path, judged.place.parent.get(),
-                            judged.place.name.c_str());
+  judged.found =
+      probe.look(unit, judged.record.path, judged.place.parent.get(), judged.place.name.c_str());
 }
 
 UnitReaper::Place UnitReaper::locate(const UnitRef& unit, const UnitRecord& record) {
@@ -178,7 +178,8 @@ void UnitReaper::keep(const UnitRef& unit, const Judged& judged) {
       return;
     }
   }
-  reschedule(unit, std::max(judged.verdict.look_again, now() + kAtLeast));
+  const WallTime next = judged.verdict.look_again;
+  reschedule(unit, next > now() ? next : later(now(), kAtLeast));
 }
 
 void UnitReaper::would_remove(const UnitRef& unit, const Judged& judged) {
@@ -227,9 +228,8 @@ Report UnitReaper::report_of(const UnitRef& unit, const Judged& judged) const {
   const Reason reason = judged.verdict.reason;
   const bool by_age_only = judged.rule.max_age != kNoLimit && judged.rule.ttl == kNoLimit;
   if (judged.rule.ttl != kNoLimit || by_age_only) {
-    report.rule = unit_rule_text(judged.rule, by_age_only || reason == Reason::too_old
-                                                  ? Reason::too_old
-                                                  : Reason::idle);
+    report.rule = unit_rule_text(
+        judged.rule, by_age_only || reason == Reason::too_old ? Reason::too_old : Reason::idle);
   }
   if (judged.record.pinned) report.blockers.push_back({Reason::pinned, "pinned"});
   if (reason == Reason::adopt_grace) {

@@ -89,8 +89,8 @@ class UnitReaper {
   [[nodiscard]] Report report_of(const UnitRef& unit, const Judged& judged) const;
 
   // Removing. `judged` is replaced by what was found under the freeze.
-  [[nodiscard]] Outcome remove(const UnitRef& unit, Clocks clocks, BusyProbe& probe,
-                               Judged& judged, std::optional<TrashRecord>& taken);
+  [[nodiscard]] Outcome remove(const UnitRef& unit, Clocks clocks, BusyProbe& probe, Judged& judged,
+                               std::optional<TrashRecord>& taken);
   [[nodiscard]] Result<TrashRecord> take(const UnitRef& unit, Judged& judged, Clocks clocks);
   void forget_contents(const UnitRef& unit, const TrashRecord& trash, const Judged& judged);
   [[nodiscard]] EventRecord event_of(const Judged& judged, EventRecord::Kind kind) const;
@@ -99,8 +99,8 @@ class UnitReaper {
   Trash& trash_;
   LockReaper& locks_;
   Invalidator& invalidator_;
-  std::optional<MountedAt> mounted_;   // constant once requests are served
-  std::unique_ptr<BusyProbe> probe_;   // of the reaper's thread
+  std::optional<MountedAt> mounted_;  // constant once requests are served
+  std::unique_ptr<BusyProbe> probe_;  // of the reaper's thread
   // Units that would have been removed, told once for each time they were last used. Of the
   // reaper's thread.
   std::unordered_map<UnitId, WallTime> told_;

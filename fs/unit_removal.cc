@@ -82,8 +82,8 @@ Result<TrashRecord> UnitReaper::take(const UnitRef& unit, Judged& judged, Clocks
     removal.along = {unit_of_path(volume_, judged.found.admin->path),
                      std::move(judged.found.admin_inodes)};
   }
-  removal.event = event_of(judged, asked ? EventRecord::Kind::requested
-                                         : EventRecord::Kind::expired);
+  removal.event =
+      event_of(judged, asked ? EventRecord::Kind::requested : EventRecord::Kind::expired);
   TrashRecord& record = removal.record;
   record.reason = asked ? RemovalReason::request : RemovalReason::expire;
   record.unit = judged.record;

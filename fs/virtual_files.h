@@ -36,7 +36,8 @@ class VirtualFiles {
   [[nodiscard]] Result<Entry> lookup(InodeId parent, const char* name) const;
   [[nodiscard]] Result<Attributes> attributes(InodeId inode) const;
 
-  // One exchange. The longest request is kRequestMax (fs/control_protocol.h) bytes (EMSGSIZE beyond).
+  // One exchange. The longest request is kRequestMax (fs/control_protocol.h) bytes (EMSGSIZE
+  // beyond).
   class Exchange {
    public:
     [[nodiscard]] Status write(const Answer& answer, const Caller& caller, std::string_view text);

@@ -92,7 +92,6 @@ template <std::unsigned_integral T>
 }
 
 inline constexpr std::size_t kThingKeyBytes = 1 + sizeof(std::uint64_t);
-
 inline constexpr std::size_t kOwnerKeyBytes = 16 + 4 + 8 + 4 + kThingKeyBytes;
 
 inline void append_thing(std::string& key, Thing thing) {

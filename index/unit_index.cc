@@ -111,15 +111,19 @@ Status UnitIndex::store_trash(const TrashRecord& trash) {
   const bool is_lock = raw(trash.lock) != 0;
   const Placement gone = {.thing = is_lock ? thing_of(trash.lock) : thing_of(trash.unit.id)};
   const Placement kept = {.thing = thing_of(trash.id), .due = trash.purge_after};
+  // The root unit is never removed: a record with its number names neither unit nor lock.
+  const bool indexed = gone.thing != thing_of(kRootUnit);
   Batch batch;
   batch.put(Table::trash, number_key(raw(trash.id)), encode(trash));
-  batch.erase(is_lock ? Table::locks : Table::units, number_key(gone.thing.id));
-  stage(gone, batch);
   stage(kept, batch);
+  if (indexed) {
+    batch.erase(is_lock ? Table::locks : Table::units, number_key(gone.thing.id));
+    stage(gone, batch);
+  }
   const Status done = store_.commit(batch, Durability::process_crash);
   if (!done) return done;
-  settle(gone);
   settle(kept);
+  if (indexed) settle(gone);
   return {};
 }
 

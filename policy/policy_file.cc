@@ -6,6 +6,7 @@
 
 #include "policy/automaton.h"
 #include "policy/classifier.h"
+#include "policy/toml_parse.h"
 #include "policy/toml_reader.h"
 
 namespace ebbfs {
@@ -240,20 +241,16 @@ Policy read_policy(const toml::table& root, Complaints& complaints) {
 }  // namespace
 
 std::expected<Policy, PolicyError> parse_policy(std::string_view text, std::string_view file) {
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    const toml::source_position& at = error.source().begin;
+  const auto refused = [&](Complaint why) {
     return std::unexpected(
-        PolicyError{std::string(file), at.line, at.column,
-                    "syntax: expected TOML, got: " + std::string(error.description())});
-  }
+        PolicyError{std::string(file), why.place.line, why.place.column, std::move(why.what)});
+  };
+  const auto parsed = parse_toml(text);
+  if (!parsed) return refused(parsed.error());
   Complaints complaints;
-  Policy policy = read_policy(parsed.table(), complaints);
+  Policy policy = read_policy(*parsed, complaints);
   if (!complaints.empty()) {
-    Complaint& first = *std::ranges::min_element(complaints, {}, &Complaint::place);
-    return std::unexpected(PolicyError{std::string(file), first.place.line, first.place.column,
-                                       std::move(first.what)});
+    return refused(*std::ranges::min_element(complaints, {}, &Complaint::place));
   }
   policy.source = file;
   return policy;

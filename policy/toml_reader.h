@@ -15,7 +15,11 @@
 
 #include "policy/limits.h"
 
-// Errors as values: this is code without exceptions. In front of the one include of the library.
+// Settings of the library, in front of the one include of it. Errors as values: this is code
+// without exceptions. And no assertions, which a malformed file trips ("[/x]" does) where the
+// parser goes on to report an error; NDEBUG would turn them into promises to the compiler instead.
+#undef NDEBUG
+#define TOML_ASSERT(expr) static_cast<void>(0)
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 

@@ -4,7 +4,6 @@
 #include "fs/busy.h"
 
 #include <fcntl.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -19,10 +18,13 @@ namespace {
 
 constexpr const char* kMount = "/mnt/rig";
 
+struct MountedRig : VolumeRig {
+  MountedRig() { mount(); }
+};
+
 class BusyTest : public testing::Test {
  protected:
   BusyTest() {
-    rig_.mount();
     EXPECT_TRUE(rig_.make_dir("worktrees"));
     EXPECT_TRUE(rig_.make_dir("worktrees/a b"));
   }
@@ -31,17 +33,17 @@ class BusyTest : public testing::Test {
     return probe_.look(rig_.unit("worktrees/a b"), "worktrees/a b", dir->get(), "a b");
   }
   void mounted_at(const std::string& escaped) {
-    std::ofstream(rig_.tree.at("mountinfo")) << "22 21 0:9 / " << escaped << " rw - tmpfs none rw\n";
+    std::ofstream(rig_.tree.at("mountinfo"))
+        << "22 21 0:9 / " << escaped << " rw - tmpfs none rw\n";
     rig_.advance(BusyProbe::kFresh * 2);
   }
 
-  VolumeRig rig_;
+  MountedRig rig_;
   LockReaper locks_{rig_.volume(), rig_.trash(), rig_.kernel};
-  BusyProbe probe_{rig_.volume(), locks_,
-                   MountedAt{1, kMount, rig_.tree.at("mountinfo").string()}};
+  BusyProbe probe_{rig_.volume(), locks_, MountedAt{1, kMount, rig_.tree.at("mountinfo").string()}};
 };
 
-TEST_F(BusyTest, DISABLED_NothingHoldsAnIdleUnit) {
+TEST_F(BusyTest, NothingHoldsAnIdleUnit) {
   mounted_at("/elsewhere");
   const auto found = look();
   EXPECT_EQ(found.busy.open_files, Answer::no);
@@ -52,7 +54,7 @@ TEST_F(BusyTest, DISABLED_NothingHoldsAnIdleUnit) {
   EXPECT_TRUE(found.blockers.empty());
 }
 
-TEST_F(BusyTest, DISABLED_UnderstandsHowMountPointsAreWritten) {
+TEST_F(BusyTest, UnderstandsHowMountPointsAreWritten) {
   struct Case {
     const char* name;
     const char* mountpoint;
@@ -69,7 +71,7 @@ TEST_F(BusyTest, DISABLED_UnderstandsHowMountPointsAreWritten) {
   }
 }
 
-TEST_F(BusyTest, DISABLED_DoesNotKnowWhatItCannotRead) {
+TEST_F(BusyTest, DoesNotKnowWhatItCannotRead) {
   std::ofstream(rig_.tree.at("mountinfo")) << "nonsense\n";
   rig_.processes.set_inodes_in_use(fail(EIO));
   const auto found = look();
@@ -79,7 +81,7 @@ TEST_F(BusyTest, DISABLED_DoesNotKnowWhatItCannotRead) {
   EXPECT_EQ(found.blockers[0].reason, Reason::use_unknown);
 }
 
-TEST_F(BusyTest, DISABLED_DoesNotKnowAnythingBeforeTheMount) {
+TEST_F(BusyTest, DoesNotKnowAnythingBeforeTheMount) {
   BusyProbe unmounted(rig_.volume(), locks_, std::nullopt);
   const auto dir = open_beneath(rig_.parts().backing->root(), "worktrees", O_RDONLY);
   const auto found = unmounted.look(rig_.unit("worktrees/a b"), "worktrees/a b", dir->get(), "a b");
@@ -88,14 +90,14 @@ TEST_F(BusyTest, DISABLED_DoesNotKnowAnythingBeforeTheMount) {
   EXPECT_EQ(rig_.processes.scans(), 0U);
 }
 
-TEST_F(BusyTest, DISABLED_FindsProcessesDeepInside) {
+TEST_F(BusyTest, FindsProcessesDeepInside) {
   mounted_at("/elsewhere");
   ASSERT_TRUE(rig_.make_dir("worktrees/a b/sub"));
   rig_.processes.set_inodes_in_use(std::unordered_set{raw(rig_.at("worktrees/a b/sub"))});
   EXPECT_EQ(look().busy.process_inside, Answer::yes);
 }
 
-TEST_F(BusyTest, DISABLED_ListsProcessesAnewOnlyAfterAWhile) {
+TEST_F(BusyTest, ListsProcessesAnewOnlyAfterAWhile) {
   mounted_at("/elsewhere");
   (void)look();
   (void)look();
@@ -105,14 +107,14 @@ TEST_F(BusyTest, DISABLED_ListsProcessesAnewOnlyAfterAWhile) {
   EXPECT_EQ(rig_.processes.scans(), 2U);
 }
 
-TEST_F(BusyTest, DISABLED_NamesTheOwnerOfALiveLock) {
+TEST_F(BusyTest, NamesTheOwnerOfALiveLock) {
   mounted_at("/elsewhere");
   const ProcessId worker = rig_.processes.start();
   ASSERT_TRUE(rig_.take_lock("worktrees/a b/x.lock", worker.tgid));
   const auto found = look();
   ASSERT_EQ(found.blockers.size(), 1U);
-  EXPECT_EQ(found.blockers[0].text, "lock worktrees/a b/x.lock of pid " +
-                                        std::to_string(worker.tgid) + " (worker)");
+  EXPECT_EQ(found.blockers[0].text,
+            "lock worktrees/a b/x.lock of pid " + std::to_string(worker.tgid) + " (worker)");
 }
 
 }  // namespace

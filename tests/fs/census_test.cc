@@ -31,7 +31,7 @@ class CensusTest : public testing::Test {
   VolumeRig rig_;
 };
 
-TEST_F(CensusTest, DISABLED_AdoptsWhatIsThere) {
+TEST_F(CensusTest, AdoptsWhatIsThere) {
   rig_.tree.write_file("plain/file", std::string(5000, 'x'));
   rig_.tree.write_file("worktrees/a/one", "x");
   rig_.tree.write_file("worktrees/a/sub/two", "x");
@@ -53,7 +53,7 @@ TEST_F(CensusTest, DISABLED_AdoptsWhatIsThere) {
   const auto event = rig_.last_event(EventRecord::Kind::adopted);
   ASSERT_TRUE(event.has_value());
   // The rig's own file is one of them.
-  EXPECT_EQ(event->detail, "12 entries, 2 units, 0 locks");
+  EXPECT_EQ(event->detail, "11 entries, 2 units, 0 locks");
 }
 
 TEST_F(CensusTest, TakesTheAgeOfAUnitFromTheNewestThingInIt) {
@@ -68,7 +68,7 @@ TEST_F(CensusTest, TakesTheAgeOfAUnitFromTheNewestThingInIt) {
   EXPECT_FALSE(rig_.exists("worktrees/a"));
 }
 
-TEST_F(CensusTest, DISABLED_DoesNotTakeAFutureTimeForUse) {
+TEST_F(CensusTest, DoesNotTakeAFutureTimeForUse) {
   rig_.tree.write_file("worktrees/a/file", "x");
   const timespec times[2] = {{4'000'000'000, 0}, {4'000'000'000, 0}};
   ASSERT_EQ(::utimensat(AT_FDCWD, rig_.tree.at("worktrees/a/file").c_str(), times, 0), 0);
@@ -125,7 +125,7 @@ TEST_F(CensusTest, KeepsFoundLocksThroughTheAdoptGraceButNotOthers) {
   EXPECT_FALSE(rig_.exists("locks/found"));
 }
 
-TEST_F(CensusTest, DISABLED_CountsNothingAfterACleanUnmount) {
+TEST_F(CensusTest, CountsNothingAfterACleanUnmount) {
   rig_.tree.write_file("worktrees/a/file", "x");
   rig_.mount();
   rig_.unmount();
@@ -136,7 +136,7 @@ TEST_F(CensusTest, DISABLED_CountsNothingAfterACleanUnmount) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(CensusTest, DISABLED_CountsOnlyWhatACrashHasMetInUse) {
+TEST_F(CensusTest, CountsOnlyWhatACrashHasMetInUse) {
   for (int i = 0; i < 50; ++i) rig_.tree.write_file("worktrees/a/" + std::to_string(i), "x");
   rig_.tree.write_file("worktrees/b/file", "x");
   rig_.mount();
@@ -149,7 +149,7 @@ TEST_F(CensusTest, DISABLED_CountsOnlyWhatACrashHasMetInUse) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(CensusTest, DISABLED_TakesAUnitMetInUseByACrashForUsedJustNow) {
+TEST_F(CensusTest, TakesAUnitMetInUseByACrashForUsedJustNow) {
   rig_.mount();
   ASSERT_TRUE(rig_.make_dir("worktrees"));
   ASSERT_TRUE(rig_.make_dir("worktrees/a"));
@@ -159,7 +159,7 @@ TEST_F(CensusTest, DISABLED_TakesAUnitMetInUseByACrashForUsedJustNow) {
   EXPECT_EQ(rig_.unit("worktrees/a")->last_used(), rig_.clock.wall_now());
 }
 
-TEST_F(CensusTest, DISABLED_CountsEverythingAfterAPowerLoss) {
+TEST_F(CensusTest, CountsEverythingAfterAPowerLoss) {
   rig_.tree.write_file("worktrees/a/file", "x");
   rig_.mount();
   rig_.unmount();
@@ -177,7 +177,7 @@ TEST_F(CensusTest, DISABLED_CountsEverythingAfterAPowerLoss) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(CensusTest, DISABLED_StartsOverWhenItWasInterrupted) {
+TEST_F(CensusTest, StartsOverWhenItWasInterrupted) {
   rig_.tree.write_file("worktrees/a/file", "x");
   rig_.tree.write_file("plain/file", "x");
   rig_.mount(false);

@@ -110,6 +110,17 @@ TEST_F(Cgroups, AreNotReportedAfterTheLastUnwatch) {
   EXPECT_TRUE(watch_->drain().empty());
 }
 
+TEST_F(Cgroups, MayBeWatchedAgainAfterTheLastUnwatch) {
+  const Child child;
+  ASSERT_TRUE(cgroup_.add(child.pid()));
+  EXPECT_TRUE(watch_->watch(cgroup_.path()).has_value());
+  watch_->unwatch(cgroup_.path());
+  EXPECT_TRUE(watch_->watch(cgroup_.path()).has_value());
+  EXPECT_TRUE(watch_->drain().empty());
+  child.kill();
+  EXPECT_EQ(next_ends(*watch_), just_it());
+}
+
 TEST_F(Cgroups, NeighboursThatGoAreNotMistakenForWatchedOnes) {
   const TestCgroup neighbour;
   const Child child;

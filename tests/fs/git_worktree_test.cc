@@ -2,7 +2,6 @@
 #include "fs/git_worktree.h"
 
 #include <fcntl.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -55,8 +54,8 @@ TEST_F(GitWorktree, FindsTheEntryThatGitMade) {
 }
 
 TEST_F(GitWorktree, SeesTheLockOfGitAndItsReason) {
-  git(tree_.at("main/repo"), "worktree lock --reason 'on a stick' " +
-                                 tree_.at("worktrees/wt").string());
+  git(tree_.at("main/repo"),
+      "worktree lock --reason 'on a stick' " + tree_.at("worktrees/wt").string());
   const auto found = find();
   ASSERT_TRUE(found && *found);
   EXPECT_TRUE((*found)->locked);
@@ -125,8 +124,7 @@ INSTANTIATE_TEST_SUITE_P(
         Doubt{"link_to_nothing", "worktrees/wt/.git", "gitdir: /\n"},
         Doubt{"link_out_of_the_volume", "worktrees/wt/.git",
               "gitdir: ../../../../../../etc/worktrees/wt\n"},
-        Doubt{"link_to_the_repository_itself", "worktrees/wt/.git",
-              "gitdir: /x/main/repo/.git\n"}),
+        Doubt{"link_to_the_repository_itself", "worktrees/wt/.git", "gitdir: /x/main/repo/.git\n"}),
     [](const auto& row) { return std::string(row.param.name); });
 
 TEST_F(GitWorktree, IsNotFollowedThroughLinks) {

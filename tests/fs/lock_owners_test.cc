@@ -158,9 +158,10 @@ TEST_F(LockOwners, AnOwnerThatCannotBeSeenIsNotTakenForDead) {
   EXPECT_TRUE(held());
 }
 
-// ---- after a restart -----------------------------------------------------------------------------
+// ---- after a restart
+// -----------------------------------------------------------------------------
 
-TEST_F(LockOwners, DISABLED_ALiveOwnerHoldsItsLockAcrossARestart) {
+TEST_F(LockOwners, ALiveOwnerHoldsItsLockAcrossARestart) {
   const ProcessId worker = start();
   take(worker);
   remount();
@@ -171,7 +172,7 @@ TEST_F(LockOwners, DISABLED_ALiveOwnerHoldsItsLockAcrossARestart) {
   EXPECT_FALSE(held());
 }
 
-TEST_F(LockOwners, DISABLED_AnOwnerThatEndedWhileNobodyWatchedLeavesAnOrphan) {
+TEST_F(LockOwners, AnOwnerThatEndedWhileNobodyWatchedLeavesAnOrphan) {
   const ProcessId worker = start(start());
   take(worker);
   pass(seconds(5));  // seen to have outlived the helper window
@@ -186,7 +187,7 @@ TEST_F(LockOwners, DISABLED_AnOwnerThatEndedWhileNobodyWatchedLeavesAnOrphan) {
   EXPECT_FALSE(held());
 }
 
-TEST_F(LockOwners, DISABLED_APossibleHelperThatEndedWhileNobodyWatchedMakesItsParentUncertain) {
+TEST_F(LockOwners, APossibleHelperThatEndedWhileNobodyWatchedMakesItsParentUncertain) {
   const ProcessId worker = start();
   const ProcessId helper = start(worker);
   take(helper);
@@ -200,7 +201,7 @@ TEST_F(LockOwners, DISABLED_APossibleHelperThatEndedWhileNobodyWatchedMakesItsPa
   EXPECT_TRUE(held());
 }
 
-TEST_F(LockOwners, DISABLED_APossibleHelperWhoseParentsAreGoneTooLeavesAnOrphan) {
+TEST_F(LockOwners, APossibleHelperWhoseParentsAreGoneTooLeavesAnOrphan) {
   const ProcessId worker = start();
   const ProcessId helper = start(worker);
   take(helper);
@@ -213,7 +214,7 @@ TEST_F(LockOwners, DISABLED_APossibleHelperWhoseParentsAreGoneTooLeavesAnOrphan)
   EXPECT_FALSE(held());
 }
 
-TEST_F(LockOwners, DISABLED_ARebootLeavesOrphans) {
+TEST_F(LockOwners, ARebootLeavesOrphans) {
   take(start(start()));
   rig_.unmount();
   rig_.processes.reboot();
@@ -225,7 +226,7 @@ TEST_F(LockOwners, DISABLED_ARebootLeavesOrphans) {
   EXPECT_FALSE(held());
 }
 
-TEST_F(LockOwners, DISABLED_ALockWhoseNameIsGoneIsForgottenAtTheStart) {
+TEST_F(LockOwners, ALockWhoseNameIsGoneIsForgottenAtTheStart) {
   take(start());
   rig_.unmount();
   stdfs::remove(rig_.tree.at("locks/a"));
@@ -234,7 +235,7 @@ TEST_F(LockOwners, DISABLED_ALockWhoseNameIsGoneIsForgottenAtTheStart) {
   EXPECT_TRUE(rig_.parts().index->load_locks()->empty());
 }
 
-TEST_F(LockOwners, DISABLED_ALockThatWasReplacedIsForgottenAtTheStart) {
+TEST_F(LockOwners, ALockThatWasReplacedIsForgottenAtTheStart) {
   take(start());
   rig_.unmount();
   stdfs::remove(rig_.tree.at("locks/a"));
@@ -245,7 +246,7 @@ TEST_F(LockOwners, DISABLED_ALockThatWasReplacedIsForgottenAtTheStart) {
   EXPECT_TRUE(rig_.exists("locks/a"));
 }
 
-TEST_F(LockOwners, DISABLED_ALockOfAnUnknownOwnerKeepsItsClockAcrossARestart) {
+TEST_F(LockOwners, ALockOfAnUnknownOwnerKeepsItsClockAcrossARestart) {
   ASSERT_TRUE(rig_.take_lock("locks/a", 0));
   rig_.unmount();
   rig_.advance(kTtl + seconds(1));
@@ -266,7 +267,8 @@ TEST_F(LockOwners, AncestorsAreForgottenOnceTheOwnerCannotBeAHelper) {
   EXPECT_EQ(rig_.processes.watches(worker), 1U);
 }
 
-// ---- cgroups -------------------------------------------------------------------------------------
+// ---- cgroups
+// -------------------------------------------------------------------------------------
 
 class CgroupOwners : public LockOwners {
  protected:
@@ -311,7 +313,7 @@ TEST_F(CgroupOwners, ACgroupThatFillsAgainWithinTheGraceKeepsItsLock) {
   EXPECT_FALSE(held());
 }
 
-TEST_F(CgroupOwners, DISABLED_ACgroupOfTheSameNameAfterARebootIsAnother) {
+TEST_F(CgroupOwners, ACgroupOfTheSameNameAfterARebootIsAnother) {
   take_in("/job");
   rig_.unmount();
   rig_.processes.reboot();

@@ -192,9 +192,9 @@ TEST_F(DirectoryLock, StaysWhileALockInItLives) {
   kill(worker);
   // Somebody opens the orphaned file for writing: it is theirs now.
   const ProcessId other = start();
-  const auto file = rig_.parts().filesystem->open({.uid = 0, .gid = 0, .tid = other.tgid,
-                                                   .umask = 022, .may_block = true},
-                                                  rig_.at("locks/d/pid"), O_WRONLY, false);
+  const auto file = rig_.parts().filesystem->open(
+      {.uid = 0, .gid = 0, .tid = other.tgid, .umask = 022, .may_block = true},
+      rig_.at("locks/d/pid"), O_WRONLY, false);
   ASSERT_TRUE(file.has_value());
   rig_.close(const_cast<Opened&>(*file).file.release());
   pass(kGrace);
@@ -218,7 +218,7 @@ TEST_F(DirectoryLock, IsNoneWhenThereIsTooMuchInIt) {
   EXPECT_EQ(rig_.lock("locks/d"), nullptr);
 }
 
-TEST_F(DirectoryLock, DISABLED_IsFinishedAfterACrashBetweenRenameAndDeletion) {
+TEST_F(DirectoryLock, IsFinishedAfterACrashBetweenRenameAndDeletion) {
   kill(hold_directory());
   pass(kGrace);
   ASSERT_EQ(rig_.trashed().size(), 1U);
@@ -230,16 +230,17 @@ TEST_F(DirectoryLock, DISABLED_IsFinishedAfterACrashBetweenRenameAndDeletion) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(LockReaperTest, DISABLED_GivesTheNameToWhoeverMeetsItAfterItsGrace) {
+TEST_F(LockReaperTest, GivesTheNameToWhoeverMeetsItAfterItsGrace) {
   kill(hold());
   rig_.kernel.take();
   rig_.advance(kGrace);
   const ProcessId next = start();
   EXPECT_TRUE(rig_.take_lock("locks/a", next.tgid));
-  ASSERT_NE(rig_.lock("locks/a"), nullptr);
-  const MutexLock held(rig_.lock("locks/a")->mu);
-  EXPECT_EQ(rig_.lock("locks/a")->record.owner.process.id, next);
   EXPECT_TRUE(rig_.kernel.take().empty());  // the request was about that very name
+  const LockRef lock = rig_.lock("locks/a");
+  ASSERT_NE(lock, nullptr);
+  const MutexLock held(lock->mu);
+  EXPECT_EQ(lock->record.owner.process.id, next);
 }
 
 TEST_F(LockReaperTest, RefusesTheNameToWhoeverMeetsItBefore) {
@@ -318,8 +319,8 @@ TEST_F(LockReaperTest, GivesTheLockToTheLiveProcessThatItsFirstLineNames) {
 TEST_F(LockReaperTest, DoesNotBelieveANumberThatStandsForAnybodyElse) {
   struct Case {
     const char* name;
-    bool younger;          // the live process started after the last write
-    bool in_namespace;     // the number is the dead owner's own in its namespace
+    bool younger;       // the live process started after the last write
+    bool in_namespace;  // the number is the dead owner's own in its namespace
   };
   for (const Case& row : {Case{"younger than the lock", true, false},
                           Case{"the owner's number in its namespace", false, true}}) {
@@ -343,7 +344,7 @@ TEST_F(LockReaperTest, DoesNotBelieveANumberThatStandsForAnybodyElse) {
   }
 }
 
-TEST_F(LockReaperTest, DISABLED_ReclaimsGitsOwnLockFilesAndNobodyElses) {
+TEST_F(LockReaperTest, ReclaimsGitsOwnLockFilesAndNobodyElses) {
   make_repository(rig_.tree.at("repo"));
   rig_.crash();
   rig_.mount();
@@ -363,8 +364,7 @@ TEST_F(LockReaperTest, ReportsWhatHoldsALock) {
   const auto report = [&] { return rig_.reaper().verdict(rig_.lock("locks/a")); };
   ASSERT_EQ(report().blockers.size(), 1U);
   EXPECT_EQ(report().blockers[0].reason, Reason::owner_alive);
-  EXPECT_EQ(report().blockers[0].text,
-            "pid " + std::to_string(worker.tgid) + " (worker), lives");
+  EXPECT_EQ(report().blockers[0].text, "pid " + std::to_string(worker.tgid) + " (worker), lives");
   kill(worker);
   ASSERT_EQ(report().blockers.size(), 1U);
   EXPECT_EQ(report().blockers[0].reason, Reason::in_grace);

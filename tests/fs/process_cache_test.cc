@@ -128,17 +128,21 @@ TEST_P(Identify, NoticesThatCallerWasReparented) {
   EXPECT_EQ(after.ancestors[0].id.tgid, ::getpid());
 }
 
+// Start times are counted in ticks of 10 ms: waits until a new process has a later one.
+void wait_for_later_start(const ProcessId& process) {
+  ASSERT_TRUE(becomes_true([&] {
+    const Child probe;
+    return id_from_proc(probe.pid()).start_time > process.start_time + 1;
+  }));
+}
+
 TEST_P(Identify, TellsProcessesWithTheSameNumberApart) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  if (!Child::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
   Child first;
   const auto before = table_->identify(first.pid());
   first.kill();
   first.reap();
-  // Start times are counted in ticks of 10 ms.
-  ASSERT_TRUE(becomes_true([&] {
-    const Child probe;
-    return id_from_proc(probe.pid()).start_time > before.process.id.start_time + 1;
-  }));
+  wait_for_later_start(before.process.id);
   const Child second([](const Child::Talk& talk) -> int { talk.wait_for_ever(); }, first.pid());
   ASSERT_EQ(second.pid(), first.pid());
   const auto after = table_->identify(second.pid());
@@ -146,6 +150,28 @@ TEST_P(Identify, TellsProcessesWithTheSameNumberApart) {
   EXPECT_NE(after.process.id, before.process.id);
   EXPECT_EQ(table_->state(after.process.id, table_->boot_id()).life, Life::alive);
   EXPECT_NE(table_->state(before.process.id, table_->boot_id()).life, Life::alive);
+}
+
+TEST_P(Identify, TellsThreadsOfProcessesWithTheSameNumberApart) {
+  if (!Child::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
+  Child first;
+  const auto before = table_->identify(first.pid());
+  first.kill();
+  first.reap();
+  wait_for_later_start(before.process.id);
+  const Child second(run_with_thread, first.pid());
+  EXPECT_EQ(table_->identify(second.hear()).process.id, id_from_proc(second.pid()));
+}
+
+TEST_P(Identify, SeesProcessThatHasTheNumberOfAnEndedThread) {
+  if (!Child::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
+  const Child first(run_with_thread);
+  const pid_t tid = first.hear();
+  ASSERT_EQ(table_->identify(tid).process.id.tgid, first.pid());
+  first.go_on();
+  first.hear();
+  const Child second([](const Child::Talk& talk) -> int { talk.wait_for_ever(); }, tid);
+  EXPECT_EQ(table_->identify(tid).process.id, id_from_proc(tid));
 }
 
 TEST_P(Identify, FollowsCallerIntoAnotherCgroup) {
@@ -205,6 +231,7 @@ TEST_P(Identify, AnswersManyThreadsAtOnceWhileProcessesComeAndGo) {
   std::atomic<bool> wrong = false;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int n = 0; n < 4; ++n) {
       threads.emplace_back([&] {
         for (int i = 0; i < 50; ++i) {

@@ -20,6 +20,7 @@ namespace {
 
 std::vector<pid_t> pids_of(const std::vector<ProcessSeen>& processes) {
   std::vector<pid_t> pids;
+  pids.reserve(processes.size());
   for (const auto& process : processes) pids.push_back(process.id.tgid);
   return pids;
 }

@@ -66,6 +66,7 @@ TEST_P(OwnerProcess, IsUnknownWithoutProcessOrBoot) {
 TEST_P(OwnerProcess, CannotBeWatchedWithoutDescriptors) {
   const Child child;
   const auto id = id_from_proc(child.pid());
+  ASSERT_EQ(state(id), Life::alive);
   {
     const NoMoreDescriptors full;
     const auto watched = table_->watch(id);
@@ -73,6 +74,17 @@ TEST_P(OwnerProcess, CannotBeWatchedWithoutDescriptors) {
     EXPECT_EQ(code(watched.error()), EMFILE);
     EXPECT_EQ(state(id), Life::unknown);
   }
+  EXPECT_TRUE(table_->watch(id).has_value());
+}
+
+TEST_P(OwnerProcess, IsWatchedInPlaceOfCachedOnesWhenDescriptorsRunOut) {
+  const Child cached[4];
+  for (const auto& child : cached) {
+    ASSERT_TRUE(table_->identify(child.pid()).process.id.known());
+  }
+  const Child child;
+  const auto id = id_from_proc(child.pid());
+  const NoMoreDescriptors full;
   EXPECT_TRUE(table_->watch(id).has_value());
 }
 

@@ -96,7 +96,8 @@ TEST_F(ReaperTest, StoresIdleUnitsAsClean) {
   ASSERT_TRUE(rig_.make_dir("worktrees/a"));
   rig_.advance(minutes(2));
   rig_.reaper().run_once();
-  for (const UnitRecord& unit : rig_.parts().index->load_units().value()) {
+  const auto stored = rig_.parts().index->load_units().value();
+  for (const UnitRecord& unit : stored) {
     EXPECT_FALSE(unit.dirty) << unit.path;
   }
 }

@@ -65,7 +65,7 @@ TEST_F(TrashTest, KeepsWhatItGetsChargedToTheVolumeAlone) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(TrashTest, DISABLED_IsChargedTheSameAfterARemount) {
+TEST_F(TrashTest, IsChargedTheSameAfterARemount) {
   expire();
   rig_.unmount();
   rig_.mount();
@@ -98,7 +98,7 @@ TEST_F(TrashTest, PutsAUnitBackAsItWasButUsedJustNow) {
   EXPECT_FALSE(rig_.exists("worktrees/a"));
 }
 
-TEST_F(TrashTest, DISABLED_KeepsARestoredUnitAcrossARemount) {
+TEST_F(TrashTest, KeepsARestoredUnitAcrossARemount) {
   const TrashRecord record = expire();
   ASSERT_TRUE(rig_.trash().restore(record.id));
   rig_.unmount();
@@ -142,7 +142,7 @@ TEST_F(TrashTest, DeletesWhatIsPastItsRetention) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(TrashTest, DISABLED_DeletesAfterARemountWhatCameDueMeanwhile) {
+TEST_F(TrashTest, DeletesAfterARemountWhatCameDueMeanwhile) {
   expire();
   rig_.unmount();
   rig_.advance(hours(1));
@@ -152,7 +152,7 @@ TEST_F(TrashTest, DISABLED_DeletesAfterARemountWhatCameDueMeanwhile) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(TrashTest, DISABLED_StopsDeletingAtOnceAndIsExactWhereItStopped) {
+TEST_F(TrashTest, StopsDeletingAtOnceAndIsExactWhereItStopped) {
   for (int i = 0; i < 2000; ++i) {
     rig_.tree.write_file("worktrees/a/sub/" + std::to_string(i), "");
   }
@@ -176,7 +176,7 @@ TEST_F(TrashTest, DISABLED_StopsDeletingAtOnceAndIsExactWhereItStopped) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(TrashTest, DISABLED_EndsExactWhenACrashInterruptedADeletion) {
+TEST_F(TrashTest, EndsExactWhenACrashInterruptedADeletion) {
   const TrashRecord record = expire();
   rig_.crash();
   const std::string number = std::to_string(raw(record.id));
@@ -191,7 +191,7 @@ TEST_F(TrashTest, DISABLED_EndsExactWhenACrashInterruptedADeletion) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(TrashTest, DISABLED_FinishesARemovalThatACrashInterruptedAfterTheRename) {
+TEST_F(TrashTest, FinishesARemovalThatACrashInterruptedAfterTheRename) {
   const TrashRecord record = intend();
   stdfs::rename(rig_.tree.at("worktrees/a"),
                 rig_.tree.at(".ebbfs/trash/" + std::to_string(raw(record.id))));
@@ -203,7 +203,7 @@ TEST_F(TrashTest, DISABLED_FinishesARemovalThatACrashInterruptedAfterTheRename) 
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(TrashTest, DISABLED_UndoesARemovalThatACrashInterruptedBeforeTheRename) {
+TEST_F(TrashTest, UndoesARemovalThatACrashInterruptedBeforeTheRename) {
   intend();
   crash_and_mount();
   EXPECT_NE(rig_.unit("worktrees/a"), nullptr);
@@ -212,7 +212,7 @@ TEST_F(TrashTest, DISABLED_UndoesARemovalThatACrashInterruptedBeforeTheRename) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(TrashTest, DISABLED_FinishesARestoreThatACrashInterrupted) {
+TEST_F(TrashTest, FinishesARestoreThatACrashInterrupted) {
   const UnitRecord before = rig_.unit("worktrees/a")->record();
   const TrashRecord record = expire();
   rig_.crash();
@@ -307,14 +307,14 @@ TEST_F(GitTrash, DeletesTheEntryWithTheWorktree) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(GitTrash, DISABLED_IsExactAfterACrashRightAfterTheRemoval) {
+TEST_F(GitTrash, IsExactAfterACrashRightAfterTheRemoval) {
   expire();
   rig_.crash();
   rig_.mount();
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(GitTrash, DISABLED_TakesTheEntryThatACrashLeftBehind) {
+TEST_F(GitTrash, TakesTheEntryThatACrashLeftBehind) {
   const UnitRef unit = rig_.unit("worktrees/a");
   TrashRecord record;
   record.id = rig_.parts().index->next_trash_id();

@@ -73,7 +73,7 @@ TEST_F(UnitReaperTest, TellsTheKernelWhatWasRemoved) {
   EXPECT_EQ(rig_.kernel.take(), std::vector<std::string>{"removed a"});
 }
 
-TEST_F(UnitReaperTest, DISABLED_CountsTheTtlFromTheLastUse) {
+TEST_F(UnitReaperTest, CountsTheTtlFromTheLastUse) {
   pass(minutes(59));
   ASSERT_TRUE(rig_.write_file("worktrees/a/more", "x"));
   pass(kTtl - nanoseconds(1));
@@ -269,8 +269,8 @@ TEST_F(UnitReaperTest, KeepsAUnitWhoseRemovalCannotBeStored) {
 TEST_F(UnitReaperTest, RefusesWhatComesForAUnitThatIsGone) {
   const InodeId file = rig_.at("worktrees/a/file");
   pass(kTtl);
-  const auto opened = rig_.parts().filesystem->open({.umask = 022, .may_block = true}, file,
-                                                    O_RDONLY, false);
+  const auto opened =
+      rig_.parts().filesystem->open({.umask = 022, .may_block = true}, file, O_RDONLY, false);
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error(), Errno{ESTALE});
 }
@@ -318,7 +318,8 @@ TEST_F(UnitReaperTest, ReportsEverythingThatHoldsAUnit) {
   rig_.close(file);
 }
 
-// ---- max_age -------------------------------------------------------------------------------------
+// ---- max_age
+// -------------------------------------------------------------------------------------
 
 class MaxAge : public UnitReaperTest {
  protected:
@@ -351,7 +352,8 @@ TEST_F(MaxAge, RemovesADueUnitAtOnceWhenItsLastFileIsClosed) {
   EXPECT_FALSE(there());
 }
 
-// ---- adopt grace ---------------------------------------------------------------------------------
+// ---- adopt grace
+// ---------------------------------------------------------------------------------
 
 TEST(AdoptGrace, NothingExpiresInTheFirstMinutesOfAVolume) {
   std::string policy = kRigPolicy;
@@ -372,7 +374,8 @@ TEST(AdoptGrace, NothingExpiresInTheFirstMinutesOfAVolume) {
   EXPECT_TRUE(rig.exact());
 }
 
-// ---- git worktrees -------------------------------------------------------------------------------
+// ---- git worktrees
+// -------------------------------------------------------------------------------
 
 class GitUnits : public testing::Test {
  protected:
@@ -391,7 +394,7 @@ class GitUnits : public testing::Test {
   VolumeRig rig_;
 };
 
-TEST_F(GitUnits, DISABLED_LeaveACleanMainRepository) {
+TEST_F(GitUnits, LeaveACleanMainRepository) {
   rig_.mount();
   pass(kTtl);
   EXPECT_TRUE(rig_.tree.list("worktrees").empty());
@@ -400,7 +403,7 @@ TEST_F(GitUnits, DISABLED_LeaveACleanMainRepository) {
   EXPECT_TRUE(rig_.exact());
 }
 
-TEST_F(GitUnits, DISABLED_StayWhileGitHasThemLocked) {
+TEST_F(GitUnits, StayWhileGitHasThemLocked) {
   git(repo(), "worktree lock " + rig_.tree.at("worktrees/a").string());
   rig_.mount();
   pass(kTtl);
@@ -432,7 +435,7 @@ TEST_F(GitUnits, StayWhileALiveProcessHoldsTheirIndexLock) {
   EXPECT_TRUE(rig_.exists("worktrees/a"));
 }
 
-TEST_F(GitUnits, DISABLED_WaitForARequestAroundTheirEntry) {
+TEST_F(GitUnits, WaitForARequestAroundTheirEntry) {
   rig_.mount();
   rig_.advance(kTtl);
   {
@@ -446,7 +449,7 @@ TEST_F(GitUnits, DISABLED_WaitForARequestAroundTheirEntry) {
   EXPECT_FALSE(rig_.exists("worktrees/a"));
 }
 
-TEST_F(GitUnits, DISABLED_LeaveARepositoryInAnotherUnitExactToo) {
+TEST_F(GitUnits, LeaveARepositoryInAnotherUnitExactToo) {
   std::string policy = rig_.policy_text;
   policy.replace(policy.find("[\"worktrees/*\"]"), 15, "[\"worktrees/*\", \"repo\"]");
   rig_.policy_text = policy;

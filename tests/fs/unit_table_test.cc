@@ -22,7 +22,6 @@ using std::chrono::seconds;
 
 constexpr WallTime kStart{hours(1000)};
 constexpr Duration kIdle = seconds(10);
-constexpr Duration kPatience = seconds(30);  // for what must happen: never waited out
 
 FileHandle handle_of(std::uint8_t seed) {
   FileHandle handle;

@@ -103,6 +103,7 @@ TEST(Workers, LoseNoJobWhileThreadsComeAndGo) {
   {
     Workers workers(3, kIdleAtOnce);
     std::vector<std::jthread> callers;
+    callers.reserve(3);
     for (int n = 0; n < 3; ++n) {
       callers.emplace_back([&] {
         for (int i = 0; i < 200; ++i) workers.run([&] { ++done; });

@@ -230,6 +230,16 @@ TEST_F(UnitIndexTest, MovesALockDirectoryIntoTheTrash) {
   EXPECT_EQ(queue(), (std::vector<Deadline>{{at(4), Kind::unit, 7}, {at(50), Kind::trash, 1}}));
 }
 
+TEST_F(UnitIndexTest, NeverErasesTheRootUnit) {
+  EXPECT_EQ(error_of(index_->put_unit(sample_unit(kRootUnit), at(4))), 0);
+  TrashRecord trash;
+  trash.id = TrashId{1};
+  EXPECT_EQ(error_of(index_->store_trash(trash)), 0);
+  EXPECT_EQ(index_->load_units()->size(), 1U);
+  EXPECT_EQ(row_count(Table::owners), 1U);
+  EXPECT_EQ(queue().back(), (Deadline{at(4), Kind::unit, 0}));
+}
+
 TEST_F(UnitIndexTest, TakesBackAnIntent) {
   EXPECT_EQ(error_of(index_->put_unit(sample_unit(UnitId{1}), at(5))), 0);
   EXPECT_EQ(error_of(index_->intend_trash(sample_trash(TrashId{1}, UnitId{1}, at(50)), {})), 0);

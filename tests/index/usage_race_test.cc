@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <latch>
 #include <random>
 #include <thread>
 #include <utility>
@@ -21,9 +22,11 @@ constexpr int kThreads = 16;
 template <typename Work, typename Watch>
 void race(Work work, Watch watch) {
   std::atomic<int> running = kThreads;
+  std::latch start(kThreads);
   std::vector<std::jthread> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
+      start.arrive_and_wait();
       work(i);
       --running;
     });
@@ -131,6 +134,26 @@ TEST(UsageRace, NeverShowsMoreThanAnyOfManyLimitsAllows) {
   EXPECT_GT(refused, 0);
 }
 
+TEST(UsageRace, GivesTheLastRoomToOneAtATime) {
+  UsageLedger ledger;
+  const auto unit = ledger.open_unit(UnitId{1}, "tree", "ci");
+  ledger.volume().set_hard(1, kUnlimited);
+  std::atomic<int> holders = 0;
+  const auto expect_room_for_one = [&] { ASSERT_LE(ledger.volume().usage().bytes, Bytes{1}); };
+  race(
+      [&](int thread) {
+        Cell& cell = ledger.cell(*unit, static_cast<uid_t>(thread), 0);
+        for (int i = 0; i < 50'000; ++i) {
+          if (!ledger.reserve(cell, {{1}, 0})) continue;
+          EXPECT_EQ(++holders, 1);
+          for (int look = 0; look < 8; ++look) expect_room_for_one();
+          --holders;
+          ledger.settle(cell, {{-1}, 0});
+        }
+      },
+      expect_room_for_one);
+}
+
 TEST(UsageRace, NeverShowsWhatItRefuses) {
   constexpr std::int64_t kFull = 1000;
   UsageLedger ledger;
@@ -141,7 +164,7 @@ TEST(UsageRace, NeverShowsWhatItRefuses) {
       [&](int thread) {
         Cell& cell = ledger.cell(*unit, static_cast<uid_t>(thread), 0);
         const Usage more = thread % 2 == 0 ? Usage{{1}, 0} : Usage{{0}, 1};
-        for (int i = 0; i < 20'000; ++i) EXPECT_EQ(error_of(ledger.reserve(cell, more)), ENOSPC);
+        for (int i = 0; i < 50'000; ++i) EXPECT_EQ(error_of(ledger.reserve(cell, more)), ENOSPC);
       },
       [&] { ASSERT_EQ(ledger.volume().usage(), (Usage{{kFull}, kFull})); });
 }
@@ -162,7 +185,7 @@ TEST(UsageRace, NeverLendsOutWhatARefusedChangeWouldGiveBack) {
         const bool asks_more = thread % 2 == 0;
         Cell& mine = asks_more ? ledger.cell(*other, 1, 1) : cell;
         const Usage change = asks_more ? Usage{{5}, 0} : Usage{{-5}, 1};
-        for (int i = 0; i < 10'000; ++i) {
+        for (int i = 0; i < 50'000; ++i) {
           EXPECT_EQ(error_of(ledger.reserve(mine, change)), asks_more ? ENOSPC : EDQUOT);
         }
       },

@@ -52,8 +52,7 @@ TEST_P(Attributes, PermissionsBindEverybodyButRoot) {
   ASSERT_EQ(::mkdir(at("closed").c_str(), 0700), 0);
   put(at("closed/file"), "x");
   EXPECT_EQ(as(bob(), [&] { return errno_of(::open(at("secret").c_str(), O_RDONLY)); }), EACCES);
-  EXPECT_EQ(as(bob(), [&] { return errno_of(::access(at("closed/file").c_str(), F_OK)); }),
-            EACCES);
+  EXPECT_EQ(as(bob(), [&] { return errno_of(::access(at("closed/file").c_str(), F_OK)); }), EACCES);
   EXPECT_EQ(as(bob(), [&] { return errno_of(::truncate(at("secret").c_str(), 0)); }), EACCES);
 }
 
@@ -67,7 +66,8 @@ TEST_P(Attributes, TimesAreSetToTheNanosecondAndFollowChanges) {
   EXPECT_EQ(status.st_atim.tv_nsec, 123456789);
   EXPECT_EQ(status.st_mtim.tv_sec, 2000);
   EXPECT_EQ(status.st_mtim.tv_nsec, 987654321);
-  const timespec keep[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = 0, .tv_nsec = UTIME_NOW}};
+  const timespec keep[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+                            {.tv_sec = 0, .tv_nsec = UTIME_NOW}};
   ASSERT_EQ(::utimensat(AT_FDCWD, at("file").c_str(), keep, 0), 0);
   status = status_of(at("file"));
   EXPECT_EQ(status.st_atim.tv_sec, 1000);
@@ -84,7 +84,7 @@ TEST_P(Attributes, TimesAreSetToTheNanosecondAndFollowChanges) {
 TEST_P(Attributes, OfAFileShowItsBirth) {
   const std::time_t before = std::time(nullptr) - 1;
   put(at("file"), "x");
-  struct statx status {};
+  struct statx status{};
   ASSERT_EQ(::statx(AT_FDCWD, at("file").c_str(), 0, STATX_BTIME | STATX_BASIC_STATS, &status), 0);
   ASSERT_TRUE((status.stx_mask & STATX_BTIME) != 0);
   EXPECT_GE(status.stx_btime.tv_sec, before);
@@ -93,10 +93,11 @@ TEST_P(Attributes, OfAFileShowItsBirth) {
 
 TEST_P(Attributes, SuidAndSgidGoWhenSomebodyElseWrites) {
   make_suid();
-  ASSERT_EQ(as(bob(), [&] {
-              const int fd = ::open(at("suid").c_str(), O_WRONLY);
-              return ::write(fd, "x", 1) == 1 ? 0 : errno;
-            }),
+  ASSERT_EQ(as(bob(),
+               [&] {
+                 const int fd = ::open(at("suid").c_str(), O_WRONLY);
+                 return ::write(fd, "x", 1) == 1 ? 0 : errno;
+               }),
             0);
   EXPECT_EQ(mode_of(at("suid")), 0777U);
 }
@@ -106,8 +107,7 @@ TEST_P(Attributes, SuidAndSgidGoWhenSomebodyElseTruncates) {
   ASSERT_EQ(as(bob(), [&] { return errno_of(::truncate(at("suid").c_str(), 1)); }), 0);
   EXPECT_EQ(mode_of(at("suid")), 0777U);
   make_suid();
-  ASSERT_EQ(as(bob(), [&] { return errno_of(::open(at("suid").c_str(), O_WRONLY | O_TRUNC)); }),
-            0);
+  ASSERT_EQ(as(bob(), [&] { return errno_of(::open(at("suid").c_str(), O_WRONLY | O_TRUNC)); }), 0);
   EXPECT_EQ(mode_of(at("suid")), 0777U);
 }
 
@@ -169,7 +169,8 @@ TEST_P(Attributes, ExtendedAttributesAreKeptListedAndRemoved) {
   ASSERT_EQ(::setxattr(path.c_str(), "trusted.t", "t", 1, 0), 0);
   const ssize_t size = ::listxattr(path.c_str(), read, sizeof read);
   ASSERT_GT(size, 0);
-  EXPECT_THAT(std::string(read, static_cast<std::size_t>(size)), HasSubstr(std::string("user.a\0", 7)));
+  EXPECT_THAT(std::string(read, static_cast<std::size_t>(size)),
+              HasSubstr(std::string("user.a\0", 7)));
   ASSERT_EQ(::removexattr(path.c_str(), "user.a"), 0);
   EXPECT_EQ(errno_of(::getxattr(path.c_str(), "user.a", read, sizeof read)), ENODATA);
   EXPECT_EQ(as(bob(), [&] { return errno_of(::setxattr(path.c_str(), "user.c", "c", 1, 0)); }),
@@ -233,9 +234,8 @@ TEST_P(Acls, SurviveARemount) {
 
 TEST_P(Acls, DISABLED_SettingOneClearsSgidForWhoIsNotInTheGroup) {
   run("touch file && chown 21001:31000 file && chmod 2755 file");
-  const int result = as(alice(), [&] {
-    return shell("setfacl -m u:21002:r file", volume_->path()).exit_code;
-  });
+  const int result =
+      as(alice(), [&] { return shell("setfacl -m u:21002:r file", volume_->path()).exit_code; });
   ASSERT_EQ(result, 0);
   EXPECT_EQ(mode_of(at("file")) & 02000U, 0U);
 }

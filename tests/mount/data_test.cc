@@ -23,8 +23,7 @@ struct AlignedFree {
   void operator()(char* memory) const { std::free(memory); }
 };
 std::unique_ptr<char, AlignedFree> aligned(std::size_t size) {
-  return std::unique_ptr<char, AlignedFree>(
-      static_cast<char*>(std::aligned_alloc(4096, size)));
+  return std::unique_ptr<char, AlignedFree>(static_cast<char*>(std::aligned_alloc(4096, size)));
 }
 
 TEST_P(Data, FallocateMakesTheFileLonger) {
@@ -110,8 +109,7 @@ TEST_P(Data, CopyFileRangeCopiesWithinAndBetweenFiles) {
   in = 0;
   out = 1000000;
   ASSERT_EQ(::copy_file_range(to.get(), &in, to.get(), &out, 1000, 0), 1000);
-  EXPECT_TRUE(get(at("to")).substr(1000000) ==
-              std::string(300, '\0') + content.substr(1000, 700));
+  EXPECT_TRUE(get(at("to")).substr(1000000) == std::string(300, '\0') + content.substr(1000, 700));
   in = 500000;
   EXPECT_EQ(::copy_file_range(from.get(), &in, to.get(), nullptr, 10, 0), 0);
 }
@@ -157,7 +155,7 @@ TEST_P(Data, SynchronisingSucceedsOnFilesAndDirectories) {
 }
 
 TEST_P(Data, StatfsTellsTheVolumeAndWhatIsWrittenToIt) {
-  struct statvfs before {};
+  struct statvfs before{};
   ASSERT_EQ(::statvfs(volume_->path().c_str(), &before), 0);
   EXPECT_GT(before.f_blocks * before.f_frsize, 300U << 20U);
   EXPECT_LE(before.f_bavail, before.f_blocks);
@@ -170,7 +168,7 @@ TEST_P(Data, StatfsTellsTheVolumeAndWhatIsWrittenToIt) {
               static_cast<ssize_t>(content.size()));
     ASSERT_EQ(::fsync(file.get()), 0);
   }
-  struct statvfs after {};
+  struct statvfs after{};
   ASSERT_EQ(::statvfs(at("file").c_str(), &after), 0);
   EXPECT_GE((before.f_bfree - after.f_bfree) * before.f_frsize, 20U << 20U);
 }

@@ -114,8 +114,7 @@ TEST_P(Files, AgreeWithAPictureInMemoryAfterRandomWritesAndTruncates) {
     }
     std::string seen(20000, '\0');
     const std::size_t from = random() % 200000;
-    const ssize_t count =
-        ::pread(reader.get(), seen.data(), seen.size(), static_cast<off_t>(from));
+    const ssize_t count = ::pread(reader.get(), seen.data(), seen.size(), static_cast<off_t>(from));
     ASSERT_GE(count, 0);
     seen.resize(static_cast<std::size_t>(count));
     const std::string expected = from < picture.size() ? picture.substr(from, 20000) : "";
@@ -165,7 +164,7 @@ TEST_P(Files, StayUsableAndChargedWhileOpenAfterTheirLastNameIsGone) {
     char seen[8] = {};
     ASSERT_EQ(::pread(fd.get(), seen, 7, 8192), 7);
     EXPECT_STREQ(seen, "content");
-    struct stat status {};
+    struct stat status{};
     ASSERT_EQ(::fstat(fd.get(), &status), 0);
     EXPECT_EQ(status.st_nlink, 0U);
     EXPECT_EQ(status.st_size, 8199);

@@ -18,8 +18,7 @@ constexpr std::size_t kLarge = 1 << 20;
 class Mapping {
  public:
   Mapping(int fd, std::size_t size, int protection, int flags)
-      : size_(size),
-        memory_(static_cast<char*>(::mmap(nullptr, size, protection, flags, fd, 0))) {
+      : size_(size), memory_(static_cast<char*>(::mmap(nullptr, size, protection, flags, fd, 0))) {
     if (memory_ == MAP_FAILED) ADD_FAILURE() << "mmap: errno " << errno;
   }
   ~Mapping() { ::munmap(memory_, size_); }
@@ -145,8 +144,7 @@ TEST_P(Mmap, AFileThatGrowsWhileItIsReadStaysRightForNewReaders) {
 
 TEST_P(Mmap, AProgramRunsFromTheVolume) {
   for (const char* program : {"/bin/true", "/bin/bash"}) {
-    ASSERT_EQ(shell("cp " + std::string(program) + " program && ./program -c true",
-                    volume_->path())
+    ASSERT_EQ(shell("cp " + std::string(program) + " program && ./program -c true", volume_->path())
                   .exit_code,
               0)
         << program;

@@ -65,7 +65,8 @@ TEST_P(Names, SymbolicLinksLeadWhereTheySay) {
   EXPECT_STREQ(target, "file");
   EXPECT_TRUE(S_ISLNK(status_of(at("link")).st_mode));
   const std::string longest(4095, 'x');
-  ASSERT_EQ(::symlink(longest.c_str(), at("long").c_str()), GetParam().filesystem[0] == 'x' ? -1 : 0);
+  ASSERT_EQ(::symlink(longest.c_str(), at("long").c_str()),
+            GetParam().filesystem[0] == 'x' ? -1 : 0);
   EXPECT_EQ(errno_of(::readlink(at("file").c_str(), target, sizeof target)), EINVAL);
   ASSERT_EQ(::symlink("loop", at("loop").c_str()), 0);
   EXPECT_EQ(errno_of(::open(at("loop").c_str(), O_RDONLY)), ELOOP);
@@ -154,14 +155,13 @@ TEST_P(Names, RenameHonoursNoreplaceAndExchange) {
 
 TEST_P(Names, ATemporaryFileGetsANameByLinkOrGoesWithoutOne) {
   {
-    const UniqueFd nameless(
-        ::open(volume_->path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0640));
+    const UniqueFd nameless(::open(volume_->path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0640));
     ASSERT_TRUE(nameless.valid()) << errno;
     ASSERT_EQ(::write(nameless.get(), "content", 7), 7);
     EXPECT_THAT(names_in(volume_->path()), IsEmpty());
     const std::string self = "/proc/self/fd/" + std::to_string(nameless.get());
-    ASSERT_EQ(
-        ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, at("named").c_str(), AT_SYMLINK_FOLLOW), 0);
+    ASSERT_EQ(::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, at("named").c_str(), AT_SYMLINK_FOLLOW),
+              0);
     EXPECT_EQ(get(at("named")), "content");
     EXPECT_EQ(mode_of(at("named")), 0640U);
     const UniqueFd dropped(::open(volume_->path().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));

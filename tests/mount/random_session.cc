@@ -25,11 +25,11 @@ class Session {
   // Whether something was done.
   bool step() {
     constexpr std::array kOperations{
-        &Session::make_dir, &Session::write,  &Session::write,    &Session::write,
-        &Session::append,   &Session::resize, &Session::allocate, &Session::punch,
-        &Session::remove,   &Session::remove, &Session::move,     &Session::move,
-        &Session::exchange, &Session::link,   &Session::symlink,  &Session::special,
-        &Session::own,      &Session::hold,   &Session::release,  &Session::copy,
+        &Session::make_dir, &Session::write,    &Session::write,    &Session::write,
+        &Session::append,   &Session::resize,   &Session::allocate, &Session::punch,
+        &Session::remove,   &Session::remove,   &Session::move,     &Session::move,
+        &Session::exchange, &Session::link,     &Session::symlink,  &Session::special,
+        &Session::own,      &Session::hold,     &Session::release,  &Session::copy,
         &Session::nameless, &Session::attribute};
     return (this->*kOperations[below(kOperations.size())])();
   }

@@ -15,11 +15,10 @@ namespace {
 using namespace std::chrono_literals;
 
 class RecordLocks : public OnEachFilesystem {};
-INSTANTIATE_TEST_SUITE_P(, RecordLocks, testing::ValuesIn(kFilesystemsAndTransports),
-                         ground_name);
+INSTANTIATE_TEST_SUITE_P(, RecordLocks, testing::ValuesIn(kFilesystemsAndTransports), ground_name);
 
 struct flock range(short type, off_t start, off_t length) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = start;

@@ -134,6 +134,15 @@ TEST(Classifier, GivesTheJobToTheUnitAndToAllBelow) {
   EXPECT_EQ(classifier.job(classifier.walk("agents/ci-1/worktrees/w/src/main.c")), "ci-1");
 }
 
+TEST(Classifier, GivesLocksInAUnitTheJobOfTheUnit) {
+  const Classifier classifier =
+      classifier_of({{kTree, {"agents/{job}/w/*"}}, {kLock, {"**/*.lck", "**/locks/{job}"}}});
+  const Match deep = classifier.walk("agents/ci-1/w/u/src/x.lck");
+  EXPECT_EQ(deep.lock_class, 1);
+  EXPECT_EQ(classifier.job(deep), "ci-1");
+  EXPECT_EQ(classifier.job(classifier.walk("agents/ci-1/w/u/locks/ci-2")), "ci-1");
+}
+
 TEST(Classifier, GivesNoJobWhereTheGlobEndsWithoutAMatch) {
   const Classifier classifier = classifier_of({{kTree, {"agents/{job}/worktrees/*"}}});
   EXPECT_EQ(classifier.job(classifier.walk("agents/ci-1/other")), "");

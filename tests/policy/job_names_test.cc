@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
+
+#include "tests/policy/counted_new.h"
 
 namespace ebbfs {
 namespace {
@@ -48,6 +51,33 @@ TEST(JobNames, DoesNotLetCollidingNamesSlowItDown) {
   }
   EXPECT_EQ(given, JobNames::kChainMax);
   EXPECT_NE(names.number("an innocent one"), JobNames::kNone);
+}
+
+TEST(JobNames, GivesOneNumberToANameThatTwoThreadsBringAtOnce) {
+  if (!allocations_are_counted()) GTEST_SKIP() << "operator new belongs to a sanitizer";
+  constexpr std::string_view kName = "a name that is too long to be kept inside of a string";
+  JobNames names;
+  std::uint32_t first = JobNames::kNone;
+  std::uint32_t second = JobNames::kNone;
+  {
+    const std::jthread holder([&] {
+      stop_this_thread_in_next_allocation();
+      first = names.number(kName);
+    });
+    wait_for_stopped_thread();  // it holds the lock and has not made the name known
+    std::atomic<bool> asking = false;
+    const std::jthread other([&] {
+      asking = true;
+      asking.notify_one();
+      second = names.number(kName);
+    });
+    asking.wait(false);
+    // Lets the other one run into the lock, most of the time.
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+    let_stopped_thread_go();
+  }
+  EXPECT_NE(first, JobNames::kNone);
+  EXPECT_EQ(first, second);
 }
 
 TEST(JobNames, GivesEveryThreadTheSameNumbers) {

@@ -79,6 +79,13 @@ Child::Child(const std::function<int(const Talk&)>& body, pid_t pid) {
 
 Child::Child() : Child([](const Talk& talk) -> int { talk.wait_for_ever(); }) {}
 
+bool Child::can_choose_pid() {
+  // One that is in use is refused for another reason.
+  const pid_t pid = fork_with_pid(::getpid());
+  if (pid == 0) std::_Exit(0);
+  return pid < 0 && errno == EEXIST;
+}
+
 Child::~Child() {
   if (reaped_) return;
   ::kill(pid_, SIGKILL);

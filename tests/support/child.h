@@ -40,6 +40,9 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
+  // Whether a number may be asked for.
+  [[nodiscard]] static bool can_choose_pid();
+
   [[nodiscard]] pid_t pid() const { return pid_; }
   // The next number that it tells.
   pid_t hear() const;

@@ -10,10 +10,10 @@
 namespace ebbfs {
 
 std::string git(const std::string& where, const std::string& arguments) {
-  const std::string command =
-      "GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git -C '" + where +
-      "' -c safe.directory='*' -c user.name=t -c user.email=t@example.org -c init.defaultBranch=m " +
-      arguments + " 2>&1";
+  const std::string command = "GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git -C '" + where +
+                              "' -c safe.directory='*' -c user.name=t -c user.email=t@example.org "
+                              "-c init.defaultBranch=m " +
+                              arguments + " 2>&1";
   std::FILE* const pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) {
     ADD_FAILURE() << command;

@@ -169,8 +169,8 @@ void MountedVolume::unmount() {
   mounted_ = false;
   ::kill(daemon_, SIGTERM);
   int status = 0;
-  const bool ended = eventually([&] { return ::waitpid(daemon_, &status, WNOHANG) == daemon_; },
-                                30s);
+  const bool ended =
+      eventually([&] { return ::waitpid(daemon_, &status, WNOHANG) == daemon_; }, 30s);
   if (!ended) {
     ::kill(daemon_, SIGKILL);
     ::waitpid(daemon_, &status, 0);
@@ -210,10 +210,11 @@ nlohmann::json MountedVolume::events() const { return json("events")["events"]; 
 
 MountedVolume::Counted MountedVolume::count(const std::string& relative) const {
   // Hard-linked inodes once.
-  const Ran ran = shell(
-      "find . -mindepth 1 -xdev -path ./.ebbfs -prune -o -printf '%i %y %s\\n' | sort -u | "
-      "awk '{n++; if ($2 == \"f\") b += int(($3 + 4095) / 4096) * 4096} END {print b + 0, n + 0}'",
-      at(relative));
+  const Ran ran = shell("find './" + relative + "' " + (relative.empty() ? "-mindepth 1 " : "") +
+                            "-xdev -path ./.ebbfs -prune -o -printf '%i %y %s\\n' | sort -u | "
+                            "awk '{n++; if ($2 == \"f\") b += int(($3 + 4095) / 4096) * 4096} END "
+                            "{print b + 0, n + 0}'",
+                        path_);
   Counted counted;
   std::istringstream(ran.out) >> counted.bytes >> counted.inodes;
   return counted;

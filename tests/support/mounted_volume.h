@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A real ebbfs mount for a test: a fresh filesystem (tmpfs, or ext4 or XFS in a loop image) with the
-// daemon under test mounted in place over it. Everything is taken down at the end, whatever the test
-// did; a hung mount is freed by killing its daemon. The test program gets a mount namespace of its
-// own, so that no mount is left should it die. The test program gets a mount namespace of its
+// A real ebbfs mount for a test: a fresh filesystem (tmpfs, or ext4 or XFS in a loop image) with
+// the daemon under test mounted in place over it. Everything is taken down at the end, whatever the
+// test did; a hung mount is freed by killing its daemon. The test program gets a mount namespace of
+// its own, so that no mount is left should it die. The test program gets a mount namespace of its
 // own, so that nothing is left should it die. Threading: one thread.
 #pragma once
 
@@ -35,8 +35,8 @@ struct Ran {
 struct VolumeOptions {
   std::string filesystem = "tmpfs";  // "tmpfs", "ext4" or "xfs"
   std::string size = "512M";
-  std::string policy = {};     // TOML; empty: the built-in default
-  std::string transport = {};  // of --transport; empty: auto
+  std::string policy = {};                  // TOML; empty: the built-in default
+  std::string transport = {};               // of --transport; empty: auto
   std::vector<std::string> arguments = {};  // further ones for ebbfs
   std::string launcher = {};                // runs ebbfs in its place: "prlimit --nofile=4096"
 };
@@ -73,7 +73,8 @@ class MountedVolume {
   [[nodiscard]] nlohmann::json locks() const;
   [[nodiscard]] nlohmann::json events() const;
 
-  // bytes (DESIGN 4.4) and inodes below `relative`, counted by find.
+  // bytes (DESIGN 4.4) and inodes of `relative` with all that is below, counted by find; the root
+  // itself is not charged.
   struct Counted {
     std::int64_t bytes = 0;
     std::int64_t inodes = 0;

@@ -60,12 +60,12 @@ std::string pattern(std::size_t size, unsigned seed) {
 }
 
 bool exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::lstat(path.c_str(), &status) == 0;
 }
 
 struct stat status_of(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) ADD_FAILURE() << "lstat " << path << ": " << reason();
   return status;
 }

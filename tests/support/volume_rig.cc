@@ -113,8 +113,7 @@ bool RecordingInvalidator::has(std::string_view what) const {
 
 VolumeRig::VolumeRig(std::string policy, const std::filesystem::path& parent)
     : tree(parent), policy_text(std::move(policy)) {
-  // Files made by the test are stamped by the real clock.
-  clock.step_wall(std::chrono::system_clock::now() - clock.wall_now());
+  catch_up();
   set_mountpoints({});
 }
 
@@ -130,30 +129,37 @@ void VolumeRig::load() {
   auto policy = parse_policy(policy_text, "rig.toml");
   ASSERT_TRUE(policy.has_value()) << policy.error().message();
   p.rules = std::make_unique<Rules>(std::make_shared<const Policy>(std::move(*policy)));
-  const auto find_root = [&] {
-    for (const UnitRecord& unit : p.index->load_units().value()) {
-      if (unit.id == kRootUnit) return unit;
-    }
-    return UnitRecord{};
-  };
-  p.units = std::make_unique<UnitTable>(*p.index, p.ledger, find_root());
+  std::vector<UnitRecord> stored = p.index->load_units().value();
+  const auto root = std::ranges::find(stored, kRootUnit, &UnitRecord::id);
+  p.units =
+      std::make_unique<UnitTable>(*p.index, p.ledger, root != stored.end() ? *root : UnitRecord{});
   p.locks = std::make_unique<LockTable>(*p.index, processes);
   p.volume = std::unique_ptr<Volume>(new Volume{*p.backing, clock, processes, *p.index, p.ledger,
                                                 p.accounting, *p.rules, p.inodes, p.directories,
                                                 *p.units, *p.locks});
   p.trash = std::make_unique<Trash>(*p.volume);
   ASSERT_TRUE(p.trash->load().has_value());
-  for (UnitRecord& unit : p.index->load_units().value()) {
+  // Again: what a crash had interrupted is finished now.
+  stored = p.index->load_units().value();
+  for (UnitRecord& unit : stored) {
     if (unit.id != kRootUnit) p.units->restore(std::move(unit));
   }
   const auto in_force = p.rules->policy();
-  for (LockRecord& record : p.index->load_locks().value()) {
+  auto locks = p.index->load_locks().value();
+  for (LockRecord& record : locks) {
     const ClassRule* rule = in_force->find_class(record.class_name);
     p.locks->restore(std::move(record), rule != nullptr && rule->owner == OwnerMode::cgroup);
   }
 }
 
+// Files made by the test are stamped by the real clock.
+void VolumeRig::catch_up() {
+  const auto behind = std::chrono::system_clock::now() - clock.wall_now();
+  if (behind > Duration::zero()) clock.step_wall(behind);
+}
+
 void VolumeRig::mount(bool census_to_end) {
+  catch_up();
   load();
   Parts& p = *parts_;
   Inode::Place place;
@@ -186,6 +192,14 @@ void VolumeRig::unmount() {
 }
 
 void VolumeRig::crash() {
+  // The watches of a process go with it.
+  for (const LockRef& lock : parts_->locks->all()) {
+    const MutexLock held(lock->mu);
+    if (!lock->watched) continue;
+    if (lock->owned_by_cgroup) processes.unwatch_cgroup(lock->record.owner.cgroup);
+    if (!lock->owned_by_cgroup) processes.unwatch(lock->record.owner.process.id);
+  }
+  (void)processes.drain_ended();
   parts_->inodes.clear_lookups();
   parts_->root = {};
   parts_.reset();
@@ -213,8 +227,7 @@ Caller VolumeRig::caller(pid_t tid) const {
 InodeId VolumeRig::at(const std::string& path) {
   InodeId id = kRootInode;
   for (const std::string_view component : components_of(path)) {
-    const auto entry =
-        parts_->filesystem->lookup(caller(0), id, std::string(component).c_str());
+    const auto entry = parts_->filesystem->lookup(caller(0), id, std::string(component).c_str());
     if (!entry || entry->id == InodeId{0}) return InodeId{0};
     entry->inode.add_lookup();
     id = entry->id;
@@ -262,8 +275,7 @@ Status VolumeRig::make_symlink(const std::string& path, const char* target, pid_
 
 Status VolumeRig::link(const std::string& path, const std::string& to, pid_t tid) {
   const std::string name = split_path(to).name;
-  const auto entry =
-      parts_->filesystem->link(caller(tid), at(path), parent_of(to), name.c_str());
+  const auto entry = parts_->filesystem->link(caller(tid), at(path), parent_of(to), name.c_str());
   if (!entry) return std::unexpected(entry.error());
   entry->inode.add_lookup();
   return {};

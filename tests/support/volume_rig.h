@@ -54,8 +54,7 @@ extern const char* const kRigPolicy;
 
 class VolumeRig {
  public:
-  explicit VolumeRig(std::string policy = kRigPolicy,
-                     const std::filesystem::path& parent = "/tmp");
+  explicit VolumeRig(std::string policy = kRigPolicy, const std::filesystem::path& parent = "/tmp");
   ~VolumeRig();
   VolumeRig(const VolumeRig&) = delete;
   VolumeRig& operator=(const VolumeRig&) = delete;
@@ -133,9 +132,8 @@ class VolumeRig {
  private:
   Caller caller(pid_t tid) const;
   InodeId parent_of(const std::string& path);
+  void catch_up();
   void load();
-  Usage usage_below(const std::filesystem::path& top, const std::string& prefix,
-                    std::vector<std::pair<std::string, Usage>>* units) const;
 
   std::unique_ptr<Parts> parts_;
 };
