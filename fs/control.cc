@@ -32,6 +32,7 @@ ControlReply not_yours(const std::string& path, const Owner& owner) {
 
 std::vector<BlockerView> views_of(const std::vector<Blocker>& blockers) {
   std::vector<BlockerView> views;
+  views.reserve(blockers.size());
   for (const Blocker& blocker : blockers) {
     views.push_back({std::string(to_string(blocker.reason)), blocker.text});
   }

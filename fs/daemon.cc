@@ -259,7 +259,8 @@ class SignalThread {
       : stop_(std::move(stop)), reload_(std::move(reload)), thread_([this] { wait(); }) {}
   ~SignalThread() {
     ending_.store(true);
-    ::pthread_kill(thread_.native_handle(), SIGTERM);
+    // Blocked in every thread: it only ends the sigwait.
+    ::pthread_kill(thread_.native_handle(), SIGTERM);  // NOLINT(bugprone-bad-signal-to-kill-thread)
     thread_.join();
   }
   SignalThread(const SignalThread&) = delete;

@@ -64,20 +64,20 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
   if (!entered) return std::unexpected(entered.error());
   const PatientLock size_lock(inode.size_mu, caller.may_block);
   if (!size_lock) return std::unexpected(kDefer);
-  Inode::Extent& extent = inode.extent;
+  const std::int64_t present = inode.extent.size;
   if (clear_privileges) {
     const auto dropped = drop_privileges(volume_.backing, file.fd());
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::int64_t end = offset + static_cast<std::int64_t>(from.size());
-  if (end <= extent.size) return volume_.backing.write(file.fd(), from, offset);
+  if (end <= present) return volume_.backing.write(file.fd(), from, offset);
 
   std::size_t written = 0;
   const auto grown = resize(inode, entered->unit(), end, [&]() -> Result<std::int64_t> {
     const auto count = volume_.backing.write(file.fd(), from, offset);
     if (!count) return std::unexpected(count.error());
     written = *count;
-    return std::max(extent.size, offset + static_cast<std::int64_t>(written));
+    return std::max(present, offset + static_cast<std::int64_t>(written));
   });
   if (!grown) return std::unexpected(grown.error());
   return written;

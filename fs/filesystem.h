@@ -223,6 +223,9 @@ class Filesystem {
   // Runs `remove` (the backing call) and settles: locks held as the order demands.
   [[nodiscard]] Status remove_victim(const Caller& caller, Victim& victim,
                                      const std::function<Status()>& remove);
+  // Counts what is about to be found at a name that the census may have passed already: it stands
+  // at `attributes` now, in `unit`.
+  void count_in_sight(Unit& unit, const Attributes& attributes);
   void settle_gone(Victim& victim);
 
   // Renaming (rename.cc, rename_across.cc).

@@ -166,7 +166,8 @@ void LockReaper::check(const LockRef& lock) {
     return;
   }
   if (record.certainty != OwnerCertainty::certain) {
-    hold_by_touch(lock, std::move(record), *rule, record.certainty);
+    const OwnerCertainty certainty = record.certainty;
+    hold_by_touch(lock, std::move(record), *rule, certainty);
     return;
   }
   if (record.owner.boot != volume_.processes.boot_id()) {

@@ -94,6 +94,7 @@ void LockTable::erase_owner(const Lock& lock) {
 }
 
 void LockTable::remove(const LockRef& lock) {
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
   const LockRef kept = lock;  // the caller's reference may be one that the maps hold
   const MutexLock state(kept->mu);
   if (std::exchange(kept->removed, true)) return;

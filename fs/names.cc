@@ -206,6 +206,13 @@ Result<Entry> Filesystem::make_symlink(const Caller& caller, InodeId parent, con
   });
 }
 
+// No size_mu: whoever changes an inode counts it before, so what is not counted yet is as it was.
+void Filesystem::count_in_sight(Unit& unit, const Attributes& attributes) {
+  if (!unit.counting() || is_directory(attributes)) return;
+  volume_.accounting.count({unit, attributes.stx_uid, attributes.stx_gid},
+                           InodeId{attributes.stx_ino}, charge_for(attributes));
+}
+
 Result<Entry> Filesystem::link(const Caller& caller, InodeId id, InodeId parent_id,
                                const char* name) {
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
@@ -229,6 +236,7 @@ Result<Entry> Filesystem::link(const Caller& caller, InodeId id, InodeId parent_
   }
   const auto attributes = volume_.backing.stat(fd->get(), "");
   if (!attributes) return std::unexpected(attributes.error());
+  count_in_sight(*parent->place.unit, *attributes);
   Child child{std::move(*inode), *attributes};
   if (const auto locked = take_lock(caller, *parent, name, child); !locked) {
     (void)volume_.backing.unlink(parent->fd->get(), name);

@@ -42,8 +42,8 @@ fuse_lowlevel_ops make_operations() {
 }  // namespace
 
 const fuse_lowlevel_ops& operations() {
-  static const fuse_lowlevel_ops table = make_operations();
-  return table;
+  static const fuse_lowlevel_ops kOperations = make_operations();
+  return kOperations;
 }
 
 }  // namespace ebbfs

@@ -49,7 +49,8 @@ Result<std::string> Filesystem::child_path(const RenameSide& side) {
 Status Filesystem::rename(const Caller& caller, InodeId parent, const char* name, InodeId to_parent,
                           const char* to_name, unsigned flags) {
   if (is_reserved(parent, name) || is_reserved(to_parent, to_name)) return fail(EPERM);
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) return fail(EINVAL);
+  if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0)
+    return fail(EINVAL);
   if (const auto clear = clear_way(caller, to_parent, to_name); !clear) return clear;
   auto from = rename_side(parent, name);
   if (!from) return std::unexpected(from.error());
@@ -126,6 +127,7 @@ Status Filesystem::rename_in_place(const Caller& caller, RenamePlan& plan) {
   if (!old_path) return std::unexpected(old_path.error());
   if (!new_path) return std::unexpected(new_path.error());
 
+  count_in_sight(*plan.from.unit, *plan.from.present);
   const auto renamed = rename_backing(caller, plan);
   if (!renamed) return renamed;
   if (plan.from.unit_top) {
@@ -158,6 +160,7 @@ Status Filesystem::rename_exchange(const Caller& caller, RenamePlan& plan) {
   const auto new_path = child_path(plan.to);
   if (!old_path) return std::unexpected(old_path.error());
   if (!new_path) return std::unexpected(new_path.error());
+  for (const RenameSide* side : {&plan.from, &plan.to}) count_in_sight(*side->unit, *side->present);
   const auto renamed = rename_backing(caller, plan);
   if (!renamed) return renamed;
   if (tops) {

@@ -161,6 +161,7 @@ Status RocksStore::open_database(const std::string& directory) {
   if (const Status known = check_families(options, directory); !known) return known;
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   const rocksdb::ColumnFamilyOptions shared = family_options();
+  descriptors.reserve(std::size(kTableNames));
   for (const std::string_view name : kTableNames) {
     descriptors.emplace_back(std::string(name), shared);
   }

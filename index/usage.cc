@@ -184,6 +184,7 @@ Account& UsageLedger::scope(std::string_view name) {
 std::vector<UsageLedger::Scope> UsageLedger::scopes() const {
   std::vector<Scope> all;
   const MutexLock lock(mu_);
+  all.reserve(accounts_.size());
   for (const auto& [name, account] : accounts_) all.push_back({name, account.usage()});
   return all;
 }

@@ -32,9 +32,8 @@ bool wants_json(int argc, char** argv) {
 
 // The innermost command that was named, for pointing to its help.
 std::string command_line(const CLI::App& app) {
-  std::string line = app.get_name();
   const auto chosen = app.get_subcommands();
-  return chosen.empty() ? line : line + " " + command_line(*chosen.front());
+  return chosen.empty() ? app.get_name() : app.get_name() + " " + command_line(*chosen.front());
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error, bool json) {

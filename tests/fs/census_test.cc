@@ -225,6 +225,26 @@ TEST_F(CensusTest, FollowsADirectoryThatIsRenamedBehindIt) {
   EXPECT_TRUE(rig_.exact());
 }
 
+TEST(CensusOfMovingFiles, IsExactAtWhateverStepTheyMove) {
+  for (int steps = 0; steps < 8; ++steps) {
+    VolumeRig rig;
+    for (const char* path : {"a/moved", "b/moved too", "a/linked", "b/linked too"}) {
+      rig.tree.write_file(path, "x");
+    }
+    rig.mount(false);
+    for (int i = 0; i < steps; ++i) (void)rig.census().step();
+    ASSERT_TRUE(rig.rename("a/moved", "b/x"));
+    ASSERT_TRUE(rig.rename("b/moved too", "a/x"));
+    ASSERT_TRUE(rig.link("a/linked", "b/y"));
+    ASSERT_TRUE(rig.remove("a/linked"));
+    ASSERT_TRUE(rig.link("b/linked too", "a/y"));
+    ASSERT_TRUE(rig.remove("b/linked too"));
+    while (rig.census().step() != Census::Step::done) {
+    }
+    EXPECT_TRUE(rig.exact()) << "after " << steps << " steps";
+  }
+}
+
 TEST_F(CensusTest, RunsOnAThreadOfItsOwnAndStops) {
   for (int i = 0; i < 2000; ++i) rig_.tree.write_file("plain/" + std::to_string(i), "");
   rig_.mount(false);

@@ -38,7 +38,7 @@ class Cgroups : public testing::Test {
 
 TEST_F(Cgroups, LiveWhileTheyHaveProcesses) {
   EXPECT_EQ(watch_->life(cgroup_.path()), CgroupLife::gone);
-  const Child child;
+  const ChildProcess child;
   ASSERT_TRUE(cgroup_.add(child.pid()));
   EXPECT_EQ(watch_->life(cgroup_.path()), CgroupLife::populated);
   child.kill();  // a zombie does not count
@@ -49,8 +49,8 @@ TEST_F(Cgroups, LiveWhileTheyHaveProcesses) {
 }
 
 TEST_F(Cgroups, EndWhenTheirLastProcessDoes) {
-  const Child one;
-  const Child other;
+  const ChildProcess one;
+  const ChildProcess other;
   ASSERT_TRUE(cgroup_.add(one.pid()) && cgroup_.add(other.pid()));
   EXPECT_EQ(watch_->watch(cgroup_.path()), CgroupLife::populated);
   one.kill();
@@ -63,7 +63,7 @@ TEST_F(Cgroups, EndWhenTheirLastProcessDoes) {
 TEST_F(Cgroups, EndWhenTheyAreRemovedAtOnce) {
   // The kernel drops the report of emptiness when the directory goes right after it.
   for (int time = 0; time < 20; ++time) {
-    Child child;
+    ChildProcess child;
     ASSERT_TRUE(cgroup_.add(child.pid()));
     EXPECT_EQ(watch_->watch(cgroup_.path()), CgroupLife::populated);
     EXPECT_TRUE(watch_->drain().empty());
@@ -90,7 +90,7 @@ TEST_F(Cgroups, MadeAnewUnderTheSameNameAreWatchedAnew) {
   ASSERT_EQ(watch_->drain(), just_it());
   ASSERT_TRUE(cgroup_.remove());
   ASSERT_TRUE(cgroup_.make());
-  const Child child;
+  const ChildProcess child;
   ASSERT_TRUE(cgroup_.add(child.pid()));
   EXPECT_EQ(watch_->watch(cgroup_.path()), CgroupLife::populated);
   EXPECT_TRUE(watch_->drain().empty());
@@ -99,7 +99,7 @@ TEST_F(Cgroups, MadeAnewUnderTheSameNameAreWatchedAnew) {
 }
 
 TEST_F(Cgroups, AreNotReportedAfterTheLastUnwatch) {
-  const Child child;
+  const ChildProcess child;
   ASSERT_TRUE(cgroup_.add(child.pid()));
   EXPECT_TRUE(watch_->watch(cgroup_.path()).has_value());
   EXPECT_TRUE(watch_->watch(cgroup_.path()).has_value());
@@ -111,7 +111,7 @@ TEST_F(Cgroups, AreNotReportedAfterTheLastUnwatch) {
 }
 
 TEST_F(Cgroups, MayBeWatchedAgainAfterTheLastUnwatch) {
-  const Child child;
+  const ChildProcess child;
   ASSERT_TRUE(cgroup_.add(child.pid()));
   EXPECT_TRUE(watch_->watch(cgroup_.path()).has_value());
   watch_->unwatch(cgroup_.path());
@@ -123,7 +123,7 @@ TEST_F(Cgroups, MayBeWatchedAgainAfterTheLastUnwatch) {
 
 TEST_F(Cgroups, NeighboursThatGoAreNotMistakenForWatchedOnes) {
   const TestCgroup neighbour;
-  const Child child;
+  const ChildProcess child;
   ASSERT_TRUE(cgroup_.add(child.pid()));
   EXPECT_TRUE(watch_->watch(cgroup_.path()).has_value());
   EXPECT_TRUE(watch_->watch(neighbour.path()).has_value());
@@ -137,7 +137,7 @@ TEST_F(Cgroups, NeighboursThatGoAreNotMistakenForWatchedOnes) {
 
 TEST_F(Cgroups, EndThroughTheProcessTable) {
   const auto table = open_table({});
-  Child child;
+  ChildProcess child;
   ASSERT_TRUE(cgroup_.add(child.pid()));
   const auto cgroup = table->identify(child.pid()).cgroup;
   EXPECT_EQ(cgroup, cgroup_.path());

@@ -172,7 +172,7 @@ TEST(ProcFiles, ReadsThreadAsOneOfItsProcess) {
 }
 
 TEST(ProcFiles, ReadsHostileCommandName) {
-  const Child child([](const Child::Talk& talk) -> int {
+  const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     ::prctl(PR_SET_NAME, ") Z 1\nTgid:\t1");
     talk.tell(0);
     talk.wait_for_ever();
@@ -185,7 +185,7 @@ TEST(ProcFiles, ReadsHostileCommandName) {
 }
 
 TEST(ProcFiles, SaysThatProcessIsGone) {
-  Child child;
+  ChildProcess child;
   child.kill();
   child.reap();
   const auto proc = ProcFiles::open();

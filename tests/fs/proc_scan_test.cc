@@ -55,7 +55,7 @@ class InUse : public testing::Test {
 // A child that runs `sit`, says that it did, and stays.
 template <typename Sit>
 auto sitting(const Sit& sit) {
-  return [sit](const Child::Talk& talk) -> int {
+  return [sit](const ChildProcess::Talk& talk) -> int {
     const bool sits = sit();
     talk.tell(sits ? 1 : 0);
     talk.wait_for_ever();
@@ -65,7 +65,7 @@ auto sitting(const Sit& sit) {
 TEST_F(InUse, IsNobodyAtFirst) { EXPECT_FALSE(finds("unit")); }
 
 TEST_F(InUse, IsWorkingDirectoryUntilItsProcessEnds) {
-  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  const ChildProcess child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
   EXPECT_TRUE(finds("unit"));
   child.kill();
@@ -74,20 +74,21 @@ TEST_F(InUse, IsWorkingDirectoryUntilItsProcessEnds) {
 
 TEST_F(InUse, IsRootDirectory) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  const Child child(sitting([&] { return ::chroot(unit().c_str()) == 0; }));
+  const ChildProcess child(sitting([&] { return ::chroot(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
   EXPECT_TRUE(finds("unit"));
 }
 
 TEST_F(InUse, IsRunningProgram) {
   std::filesystem::copy_file("/bin/sleep", tree_.at("unit/worker"));
-  const Child child([&](const Child::Talk&) -> int { exec_command({unit() + "/worker", "20"}); });
+  const ChildProcess child(
+      [&](const ChildProcess::Talk&) -> int { exec_command({unit() + "/worker", "20"}); });
   EXPECT_TRUE(becomes_true([&] { return finds("unit/worker"); }));
 }
 
 TEST_F(InUse, IsOpenDirectoryButNotOpenFile) {
   tree_.write_file("unit/file", "");
-  const Child child(sitting([&] {
+  const ChildProcess child(sitting([&] {
     return ::open(unit().c_str(), O_RDONLY | O_DIRECTORY) >= 0 &&
            ::open((unit() + "/file").c_str(), O_RDONLY) >= 0;
   }));
@@ -98,7 +99,7 @@ TEST_F(InUse, IsOpenDirectoryButNotOpenFile) {
 
 TEST_F(InUse, IsRemovedDirectory) {
   const auto status = status_of(tree_.at("unit"));
-  const Child child(
+  const ChildProcess child(
       sitting([&] { return ::chdir(unit().c_str()) == 0 && ::rmdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
   const auto found = scan_inodes_in_use(*proc_, status.st_dev);
@@ -107,7 +108,7 @@ TEST_F(InUse, IsRemovedDirectory) {
 }
 
 // Runs `sit` on a thread of its own while the leader stays elsewhere.
-int sit_on_thread(const Child::Talk& talk, const std::function<bool()>& sit) {
+int sit_on_thread(const ChildProcess::Talk& talk, const std::function<bool()>& sit) {
   std::thread([&] {
     talk.tell(sit() ? 1 : 0);
     talk.wait_for_ever();
@@ -116,7 +117,7 @@ int sit_on_thread(const Child::Talk& talk, const std::function<bool()>& sit) {
 }
 
 TEST_F(InUse, IsWorkingDirectoryOfOneThread) {
-  const Child child([&](const Child::Talk& talk) {
+  const ChildProcess child([&](const ChildProcess::Talk& talk) {
     return sit_on_thread(talk,
                          [&] { return ::unshare(CLONE_FS) == 0 && ::chdir(unit().c_str()) == 0; });
   });
@@ -125,7 +126,7 @@ TEST_F(InUse, IsWorkingDirectoryOfOneThread) {
 }
 
 TEST_F(InUse, IsOpenDirectoryOfOneThread) {
-  const Child child([&](const Child::Talk& talk) {
+  const ChildProcess child([&](const ChildProcess::Talk& talk) {
     return sit_on_thread(talk, [&] {
       return ::unshare(CLONE_FILES) == 0 && ::open(unit().c_str(), O_RDONLY | O_DIRECTORY) >= 0;
     });
@@ -135,7 +136,7 @@ TEST_F(InUse, IsOpenDirectoryOfOneThread) {
 }
 
 TEST_F(InUse, IsWorkingDirectoryOfProcessWhoseLeaderHasEnded) {
-  const Child child([&](const Child::Talk& talk) -> int {
+  const ChildProcess child([&](const ChildProcess::Talk& talk) -> int {
     if (::chdir(unit().c_str()) != 0) return 1;
     std::thread thread([&] { talk.wait_for_ever(); });
     ::syscall(SYS_exit, 0);
@@ -146,7 +147,7 @@ TEST_F(InUse, IsWorkingDirectoryOfProcessWhoseLeaderHasEnded) {
 }
 
 TEST_F(InUse, CountsOnlyTheFilesystemAskedFor) {
-  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  const ChildProcess child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
   const auto found = scan_inodes_in_use(*proc_, status_of("/proc").st_dev);
   ASSERT_TRUE(found.has_value());
@@ -156,7 +157,7 @@ TEST_F(InUse, CountsOnlyTheFilesystemAskedFor) {
 TEST_F(InUse, IsUnknownToWhomMayNotLook) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   const auto device = status_of(tree_.at("unit")).st_dev;
-  const Child child([&](const Child::Talk& talk) -> int {
+  const ChildProcess child([&](const ChildProcess::Talk& talk) -> int {
     if (::setresuid(1000, 1000, 1000) != 0) return 1;
     const auto found = scan_inodes_in_use(*ProcFiles::open(), device);
     talk.tell(found ? 0 : code(found.error()));
@@ -222,7 +223,7 @@ TEST_F(InUse, IsKnownThoughSomebodySitsInFuseMountClosedToRoot) {
   ASSERT_EQ(::chmod(tree_.path().c_str(), 0755), 0);
   const PrivateFuse fuse(tree_.at("private"));
   if (!fuse.mounted()) GTEST_SKIP() << "cannot mount FUSE";
-  const Child other(sitting([&] {
+  const ChildProcess other(sitting([&] {
     return ::setresgid(1000, 1000, 1000) == 0 && ::setresuid(1000, 1000, 1000) == 0 &&
            ::chdir(tree_.at("private").c_str()) == 0;
   }));
@@ -230,20 +231,20 @@ TEST_F(InUse, IsKnownThoughSomebodySitsInFuseMountClosedToRoot) {
   struct stat status{};
   ASSERT_NE(::stat(("/proc/" + std::to_string(other.pid()) + "/cwd").c_str(), &status), 0);
   ASSERT_EQ(errno, EACCES);
-  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  const ChildProcess child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
   EXPECT_TRUE(finds("unit"));
 }
 
 TEST_F(InUse, IsKnownWhileProcessesComeAndGo) {
-  const Child churn([](const Child::Talk& talk) -> int {
+  const ChildProcess churn([](const ChildProcess::Talk& talk) -> int {
     talk.tell(0);
     for (;;) {
-      const Child brief([](const Child::Talk&) { return 0; });
+      const ChildProcess brief([](const ChildProcess::Talk&) { return 0; });
     }
   });
   churn.hear();
-  const Child child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
+  const ChildProcess child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
   for (int time = 0; time < 20; ++time) EXPECT_TRUE(finds("unit"));
 }

@@ -27,7 +27,7 @@ class Identify : public OnEachTable {};
 INSTANTIATE_TEST_SUITE_P(, Identify, testing::ValuesIn(kTableKinds), kind_name);
 
 TEST_P(Identify, MapsAnyThreadToItsProcess) {
-  const Child child(run_with_thread);
+  const ChildProcess child(run_with_thread);
   const pid_t tid = child.hear();
   ASSERT_NE(tid, child.pid());
   for (int time = 0; time < 2; ++time) {  // read, then remembered
@@ -36,7 +36,7 @@ TEST_P(Identify, MapsAnyThreadToItsProcess) {
 }
 
 TEST_P(Identify, KnowsThreadThatHasEndedWhileItsProcessLives) {
-  const Child child(run_with_thread);
+  const ChildProcess child(run_with_thread);
   const pid_t tid = child.hear();
   const auto caller = table_->identify(tid);
   child.go_on();
@@ -46,7 +46,7 @@ TEST_P(Identify, KnowsThreadThatHasEndedWhileItsProcessLives) {
 }
 
 TEST_P(Identify, SeesProcessWhoseLeaderHasEnded) {
-  const Child child([](const Child::Talk& talk) -> int {
+  const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     std::thread thread([&] {
       talk.tell(::gettid());
       talk.wait_for_ever();
@@ -62,7 +62,7 @@ TEST_P(Identify, SeesProcessWhoseLeaderHasEnded) {
 }
 
 TEST_P(Identify, FollowsProcessThroughExecOfAnotherThread) {
-  const Child child([](const Child::Talk& talk) -> int {
+  const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     std::thread([&] {
       talk.tell(::gettid());
       talk.wait();
@@ -89,14 +89,14 @@ TEST_P(Identify, SaysNothingOfCallerThatIsNotVisible) {
 }
 
 TEST_P(Identify, SaysNothingOfProcessThatWasReapedUnseen) {
-  Child child;
+  ChildProcess child;
   child.kill();
   child.reap();
   EXPECT_FALSE(table_->identify(child.pid()).process.id.known());
 }
 
 TEST_P(Identify, KnowsProcessThatWasReapedAfterItWasSeen) {
-  Child child;
+  ChildProcess child;
   const auto before = table_->identify(child.pid());
   child.kill();
   child.reap();
@@ -108,7 +108,7 @@ TEST_P(Identify, KnowsProcessThatWasReapedAfterItWasSeen) {
 TEST_P(Identify, NoticesThatCallerWasReparented) {
   // Orphans come to the test program instead of pid 1.
   ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-  Child middle([](const Child::Talk& talk) -> int {
+  ChildProcess middle([](const ChildProcess::Talk& talk) -> int {
     const pid_t pid = ::fork();
     if (pid == 0) talk.wait_for_ever();
     talk.tell(pid);
@@ -131,19 +131,20 @@ TEST_P(Identify, NoticesThatCallerWasReparented) {
 // Start times are counted in ticks of 10 ms: waits until a new process has a later one.
 void wait_for_later_start(const ProcessId& process) {
   ASSERT_TRUE(becomes_true([&] {
-    const Child probe;
+    const ChildProcess probe;
     return id_from_proc(probe.pid()).start_time > process.start_time + 1;
   }));
 }
 
 TEST_P(Identify, TellsProcessesWithTheSameNumberApart) {
-  if (!Child::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
-  Child first;
+  if (!ChildProcess::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
+  ChildProcess first;
   const auto before = table_->identify(first.pid());
   first.kill();
   first.reap();
   wait_for_later_start(before.process.id);
-  const Child second([](const Child::Talk& talk) -> int { talk.wait_for_ever(); }, first.pid());
+  const ChildProcess second([](const ChildProcess::Talk& talk) -> int { talk.wait_for_ever(); },
+                            first.pid());
   ASSERT_EQ(second.pid(), first.pid());
   const auto after = table_->identify(second.pid());
   EXPECT_EQ(after.process.id, id_from_proc(second.pid()));
@@ -153,24 +154,25 @@ TEST_P(Identify, TellsProcessesWithTheSameNumberApart) {
 }
 
 TEST_P(Identify, TellsThreadsOfProcessesWithTheSameNumberApart) {
-  if (!Child::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
-  Child first;
+  if (!ChildProcess::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
+  ChildProcess first;
   const auto before = table_->identify(first.pid());
   first.kill();
   first.reap();
   wait_for_later_start(before.process.id);
-  const Child second(run_with_thread, first.pid());
+  const ChildProcess second(run_with_thread, first.pid());
   EXPECT_EQ(table_->identify(second.hear()).process.id, id_from_proc(second.pid()));
 }
 
 TEST_P(Identify, SeesProcessThatHasTheNumberOfAnEndedThread) {
-  if (!Child::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
-  const Child first(run_with_thread);
+  if (!ChildProcess::can_choose_pid()) GTEST_SKIP() << "needs CAP_CHECKPOINT_RESTORE";
+  const ChildProcess first(run_with_thread);
   const pid_t tid = first.hear();
   ASSERT_EQ(table_->identify(tid).process.id.tgid, first.pid());
   first.go_on();
   first.hear();
-  const Child second([](const Child::Talk& talk) -> int { talk.wait_for_ever(); }, tid);
+  const ChildProcess second([](const ChildProcess::Talk& talk) -> int { talk.wait_for_ever(); },
+                            tid);
   EXPECT_EQ(table_->identify(tid).process.id, id_from_proc(tid));
 }
 
@@ -178,7 +180,7 @@ TEST_P(Identify, FollowsCallerIntoAnotherCgroup) {
   const TestCgroup one;
   const TestCgroup other;
   if (one.path().empty()) GTEST_SKIP() << "no cgroup v2 that may be changed";
-  const Child child;
+  const ChildProcess child;
   ASSERT_TRUE(one.add(child.pid()));
   EXPECT_EQ(table_->identify(child.pid()).cgroup, one.path());
   ASSERT_TRUE(other.add(child.pid()));
@@ -190,7 +192,7 @@ TEST(IdentifyByPidfd, NoticesAnotherCgroupAtOnce) {
   const TestCgroup other;
   if (one.path().empty()) GTEST_SKIP() << "no cgroup v2 that may be changed";
   const auto table = open_table({});
-  const Child child;
+  const ChildProcess child;
   for (int move = 0; move < 10; ++move) {
     const auto& to = move % 2 == 0 ? one : other;
     ASSERT_TRUE(to.add(child.pid()));
@@ -210,18 +212,18 @@ TEST_P(Identify, HoldsNoMoreDescriptorsThanItMay) {
   const auto table = open_table(options);
   const auto before = open_fds();
   for (int i = 0; i < 100; ++i) {
-    const Child child;
+    const ChildProcess child;
     ASSERT_EQ(table->identify(child.pid()).process.id.tgid, child.pid());
   }
   EXPECT_LE(open_fds(), before + 32);
 }
 
 TEST_P(Identify, GivesUpDescriptorsWhenTheyRunOut) {
-  const Child seen[4];
+  const ChildProcess seen[4];
   for (const auto& child : seen) {
     ASSERT_TRUE(table_->identify(child.pid()).process.id.known());
   }
-  const Child fresh;
+  const ChildProcess fresh;
   const NoMoreDescriptors full;
   EXPECT_EQ(table_->identify(fresh.pid()).process.id.tgid, fresh.pid());
 }
@@ -235,7 +237,7 @@ TEST_P(Identify, AnswersManyThreadsAtOnceWhileProcessesComeAndGo) {
     for (int n = 0; n < 4; ++n) {
       threads.emplace_back([&] {
         for (int i = 0; i < 50; ++i) {
-          Child child;
+          ChildProcess child;
           const auto alive = table_->identify(child.pid());
           if (alive.process.id != id_from_proc(child.pid())) wrong = true;
           child.kill();

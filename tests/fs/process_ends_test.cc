@@ -35,21 +35,23 @@ INSTANTIATE_TEST_SUITE_P(, Ends, testing::ValuesIn(kTableKinds), kind_name);
 
 struct EndCase {
   const char* name;
-  int (*body)(const Child::Talk&);
+  int (*body)(const ChildProcess::Talk&);
   Life want;
 };
 
 const EndCase kEndCases[] = {
-    {"exit 0", [](const Child::Talk& talk) { return talk.wait(), 0; }, Life::exited},
-    {"exit 7", [](const Child::Talk& talk) { return talk.wait(), 7; }, Life::exited},
+    {"exit 0", [](const ChildProcess::Talk& talk) { return talk.wait(), 0; }, Life::exited},
+    {"exit 7", [](const ChildProcess::Talk& talk) { return talk.wait(), 7; }, Life::exited},
     {"exit 137, as a shell whose child was killed",
-     [](const Child::Talk& talk) { return talk.wait(), 137; }, Life::exited},
-    {"SIGKILL", [](const Child::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGKILL); },
+     [](const ChildProcess::Talk& talk) { return talk.wait(), 137; }, Life::exited},
+    {"SIGKILL",
+     [](const ChildProcess::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGKILL); },
      Life::killed},
-    {"SIGTERM", [](const Child::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGTERM); },
+    {"SIGTERM",
+     [](const ChildProcess::Talk& talk) { return talk.wait(), ::kill(::getpid(), SIGTERM); },
      Life::killed},
     {"SIGABRT",
-     [](const Child::Talk& talk) {
+     [](const ChildProcess::Talk& talk) {
        const rlimit no_core{};
        ::setrlimit(RLIMIT_CORE, &no_core);
        ::signal(SIGABRT, SIG_DFL);
@@ -58,14 +60,14 @@ const EndCase kEndCases[] = {
      },
      Life::killed},
     {"exit by a thread that is not the leader",
-     [](const Child::Talk& talk) {
+     [](const ChildProcess::Talk& talk) {
        talk.wait();
        std::thread([] { std::_Exit(3); }).join();
        return 0;
      },
      Life::exited},
     {"SIGKILL after the leader has ended",
-     [](const Child::Talk& talk) {
+     [](const ChildProcess::Talk& talk) {
        talk.wait();
        std::thread([] {
          while (ProcFiles::open()->stat(::getpid())->state != 'Z') std::this_thread::yield();
@@ -75,13 +77,13 @@ const EndCase kEndCases[] = {
      },
      Life::killed},
     {"exec, then exit",
-     [](const Child::Talk& talk) -> int {
+     [](const ChildProcess::Talk& talk) -> int {
        talk.wait();
        exec_command({"true"});
      },
      Life::exited},
     {"unprivileged, SIGKILL",
-     [](const Child::Talk& talk) {
+     [](const ChildProcess::Talk& talk) {
        if (::geteuid() == 0 && ::setresuid(1000, 1000, 1000) != 0) return 1;
        talk.wait();
        return ::kill(::getpid(), SIGKILL);
@@ -92,7 +94,7 @@ const EndCase kEndCases[] = {
 TEST_P(Ends, AreToldApartWhileTheProcessIsZombie) {
   for (const auto& row : kEndCases) {
     SCOPED_TRACE(row.name);
-    const Child child(row.body);
+    const ChildProcess child(row.body);
     const auto id = id_from_proc(child.pid());
     ASSERT_TRUE(table_->watch(id).has_value());
     EXPECT_FALSE(is_readable(table_->event_fd()));
@@ -110,7 +112,7 @@ TEST(EndsByPidfd, AreToldApartAfterTheProcessWasReaped) {
   const auto table = open_table({});
   for (const auto& row : kEndCases) {
     SCOPED_TRACE(row.name);
-    Child child(row.body);
+    ChildProcess child(row.body);
     const auto id = id_from_proc(child.pid());
     ASSERT_TRUE(table->watch(id).has_value());
     child.go_on();
@@ -122,7 +124,7 @@ TEST(EndsByPidfd, AreToldApartAfterTheProcessWasReaped) {
 
 TEST(EndsByProc, AreOfUnknownKindAfterTheProcessWasReaped) {
   const auto table = open_table({.pidfd_info = false});
-  Child child;
+  ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_TRUE(table->watch(id).has_value());
   child.kill();
@@ -131,7 +133,7 @@ TEST(EndsByProc, AreOfUnknownKindAfterTheProcessWasReaped) {
 }
 
 TEST_P(Ends, CarryTheTimeAtWhichTheyWereLearnt) {
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_TRUE(table_->watch(id).has_value());
   const auto before = std::chrono::system_clock::now();
@@ -143,7 +145,7 @@ TEST_P(Ends, CarryTheTimeAtWhichTheyWereLearnt) {
 }
 
 TEST_P(Ends, OfOneThreadAreNotThoseOfItsProcess) {
-  const Child child(run_with_thread);
+  const ChildProcess child(run_with_thread);
   const auto id = table_->identify(child.hear()).process.id;
   ASSERT_EQ(id, id_from_proc(child.pid()));
   ASSERT_TRUE(table_->watch(id).has_value());
@@ -154,7 +156,7 @@ TEST_P(Ends, OfOneThreadAreNotThoseOfItsProcess) {
 }
 
 TEST_P(Ends, AreReportedOnceHoweverOftenWatched) {
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_TRUE(table_->watch(id).has_value());
   ASSERT_TRUE(table_->watch(id).has_value());
@@ -166,7 +168,7 @@ TEST_P(Ends, AreReportedOnceHoweverOftenWatched) {
 }
 
 TEST_P(Ends, AreReportedAgainToLaterWatch) {
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_TRUE(table_->watch(id).has_value());
   child.kill();
@@ -176,7 +178,7 @@ TEST_P(Ends, AreReportedAgainToLaterWatch) {
 }
 
 TEST_P(Ends, AreNotReportedAfterUnwatch) {
-  const Child child;
+  const ChildProcess child;
   const auto id = table_->identify(child.pid()).process.id;  // so that its pidfd is kept
   ASSERT_TRUE(table_->watch(id).has_value());
   table_->unwatch(id);
@@ -187,9 +189,9 @@ TEST_P(Ends, AreNotReportedAfterUnwatch) {
 
 TEST_P(Ends, OfManyProcessesAtOnceAreAllReported) {
   constexpr std::size_t kMany = 150;  // more than one batch of epoll
-  std::vector<std::unique_ptr<Child>> children;
+  std::vector<std::unique_ptr<ChildProcess>> children;
   for (std::size_t i = 0; i < kMany; ++i) {
-    children.push_back(std::make_unique<Child>());
+    children.push_back(std::make_unique<ChildProcess>());
     ASSERT_TRUE(table_->watch(id_from_proc(children.back()->pid())).has_value());
   }
   for (const auto& child : children) child->kill();
@@ -200,7 +202,7 @@ TEST_P(Ends, OfManyProcessesAtOnceAreAllReported) {
 }
 
 TEST_P(Ends, OfZombieAreReportedWhenTheWatchBeginsLater) {
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   child.kill();
   ASSERT_TRUE(table_->watch(id).has_value());
@@ -208,7 +210,7 @@ TEST_P(Ends, OfZombieAreReportedWhenTheWatchBeginsLater) {
 }
 
 TEST_P(Ends, OfProcessThatIsGoneAreReportedWhenTheWatchBeginsLater) {
-  Child child;
+  ChildProcess child;
   const auto id = id_from_proc(child.pid());
   child.kill();
   child.reap();
@@ -220,7 +222,7 @@ TEST_P(Ends, OfProcessThatIsGoneAreReportedWhenTheWatchBeginsLater) {
 TEST(EndsByPidfd, OfIdentifiedHelperAreToldApartThoughItWasReapedBeforeTheWatch) {
   if (!keeps_exit_status()) GTEST_SKIP() << "needs Linux 6.15";
   const auto table = open_table({});
-  Child child([](const Child::Talk& talk) { return talk.wait(), 0; });
+  ChildProcess child([](const ChildProcess::Talk& talk) { return talk.wait(), 0; });
   const auto id = table->identify(child.pid()).process.id;
   child.go_on();
   child.reap();
@@ -234,7 +236,7 @@ TEST(EndsByPidfd, OfIdentifiedHelperAreToldApartThoughItWasReapedBeforeTheWatch)
 TEST(EndsOfSilentZombie, AreToldOnceItIsReaped) {
   if (!keeps_exit_status()) GTEST_SKIP() << "needs Linux 6.15";
   const auto table = open_table({.zombie_status = false});
-  Child child;
+  ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_TRUE(table->watch(id).has_value());
   child.kill();
@@ -253,7 +255,7 @@ TEST(EndsOfSilentZombie, AreToldOnceItIsReaped) {
 TEST(EndsOfSilentZombie, AreGivenUpAfterBoundedTime) {
   if (!pidfd_info_supported()) GTEST_SKIP() << "no PIDFD_GET_INFO";
   const auto table = open_table({.zombie_status = false});
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_TRUE(table->watch(id).has_value());
   const auto start = std::chrono::steady_clock::now();
@@ -273,7 +275,7 @@ TEST(EndsOfSilentZombie, AreGivenUpAfterBoundedTime) {
 
 TEST(EndsOfSilentZombie, AreOfUnknownKindAtOnceWhereNothingCouldTellLater) {
   const auto table = open_table({.pidfd_info = false, .zombie_status = false});
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_TRUE(table->watch(id).has_value());
   child.kill();

@@ -29,7 +29,7 @@ class Caller : public OnEachTable {};
 INSTANTIATE_TEST_SUITE_P(, Caller, testing::ValuesIn(kTableKinds), kind_name);
 
 TEST_P(Caller, IsNamedByItsProcess) {
-  const Child child;
+  const ChildProcess child;
   const auto caller = table_->identify(child.pid());
   EXPECT_EQ(caller.process.id, id_from_proc(child.pid()));
   EXPECT_EQ(caller.process.ns_pid, child.pid());
@@ -40,7 +40,7 @@ TEST_P(Caller, IsNamedByItsProcess) {
 
 TEST_P(Caller, IsSeenAfterItDroppedItsPrivileges) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  const Child child([](const Child::Talk& talk) -> int {
+  const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     if (::setresgid(1000, 1000, 1000) != 0 || ::setresuid(1000, 1000, 1000) != 0) return 1;
     talk.tell(0);
     talk.wait_for_ever();
@@ -53,7 +53,7 @@ TEST_P(Caller, IsSeenAfterItDroppedItsPrivileges) {
 
 TEST_P(Caller, InAnotherPidNamespaceHasItsNumberThereToo) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-  const Child child([](const Child::Talk& talk) -> int {
+  const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     if (::unshare(CLONE_NEWPID) != 0) return 1;
     talk.tell(fork_again([&]() -> int { talk.wait_for_ever(); }));
     talk.wait_for_ever();
@@ -68,7 +68,7 @@ TEST_P(Caller, InAnotherPidNamespaceHasItsNumberThereToo) {
 }
 
 TEST_P(Caller, IsSeenAsZombie) {
-  const Child child;
+  const ChildProcess child;
   child.kill();
   const auto caller = table_->identify(child.pid());
   EXPECT_EQ(caller.process.id, id_from_proc(child.pid()));
@@ -77,8 +77,8 @@ TEST_P(Caller, IsSeenAsZombie) {
 }
 
 TEST_P(Caller, MayBeHelperOfShell) {
-  const Child child(
-      [](const Child::Talk&) -> int { exec_command({"sh", "-c", "sleep 20 & wait"}); });
+  const ChildProcess child(
+      [](const ChildProcess::Talk&) -> int { exec_command({"sh", "-c", "sleep 20 & wait"}); });
   pid_t helper = 0;
   ASSERT_TRUE(becomes_true([&] {
     const auto children =
@@ -97,7 +97,7 @@ TEST_P(Caller, MayBeHelperOfShell) {
 }
 
 TEST_P(Caller, HasAncestorsNearestFirstWithoutPid1) {
-  const Child child;
+  const ChildProcess child;
   const auto caller = table_->identify(child.pid());
   std::vector<pid_t> expected;
   for (pid_t pid = ::getpid(); pid > 1 && expected.size() < 16;
@@ -109,7 +109,7 @@ TEST_P(Caller, HasAncestorsNearestFirstWithoutPid1) {
 }
 
 // Tells its pid from `depth` processes below the child.
-int descend(const Child::Talk& talk, int depth) {
+int descend(const ChildProcess::Talk& talk, int depth) {
   if (depth == 0) {
     talk.tell(::getpid());
   } else {
@@ -119,7 +119,7 @@ int descend(const Child::Talk& talk, int depth) {
 }
 
 TEST_P(Caller, HasSixteenAncestorsAtMost) {
-  const Child child([](const Child::Talk& talk) { return descend(talk, 18); });
+  const ChildProcess child([](const ChildProcess::Talk& talk) { return descend(talk, 18); });
   EXPECT_EQ(table_->identify(child.hear()).ancestors.size(), 16U);
 }
 

@@ -27,7 +27,7 @@ class OwnerProcess : public OnEachTable {
 INSTANTIATE_TEST_SUITE_P(, OwnerProcess, testing::ValuesIn(kTableKinds), kind_name);
 
 TEST_P(OwnerProcess, IsNotMixedUpWithLaterOneOfTheSameNumber) {
-  const Child child;
+  const ChildProcess child;
   auto earlier = id_from_proc(child.pid());
   --earlier.start_time;
   EXPECT_EQ(state(earlier), Life::ended);
@@ -38,7 +38,7 @@ TEST_P(OwnerProcess, IsNotMixedUpWithLaterOneOfTheSameNumber) {
 
 TEST_P(OwnerProcess, HasEndedWhenItsNumberIsThatOfThread) {
   // The number of an ended process may have become that of somebody's thread.
-  const Child child([](const Child::Talk& talk) -> int {
+  const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     std::thread([&] {
       talk.tell(::gettid());
       talk.wait_for_ever();
@@ -64,7 +64,7 @@ TEST_P(OwnerProcess, IsUnknownWithoutProcessOrBoot) {
 }
 
 TEST_P(OwnerProcess, CannotBeWatchedWithoutDescriptors) {
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   ASSERT_EQ(state(id), Life::alive);
   {
@@ -78,11 +78,11 @@ TEST_P(OwnerProcess, CannotBeWatchedWithoutDescriptors) {
 }
 
 TEST_P(OwnerProcess, IsWatchedInPlaceOfCachedOnesWhenDescriptorsRunOut) {
-  const Child cached[4];
+  const ChildProcess cached[4];
   for (const auto& child : cached) {
     ASSERT_TRUE(table_->identify(child.pid()).process.id.known());
   }
-  const Child child;
+  const ChildProcess child;
   const auto id = id_from_proc(child.pid());
   const NoMoreDescriptors full;
   EXPECT_TRUE(table_->watch(id).has_value());
@@ -93,7 +93,7 @@ INSTANTIATE_TEST_SUITE_P(, LivingProcess, testing::ValuesIn(kTableKinds), kind_n
 
 TEST_P(LivingProcess, IsGivenWithItsStart) {
   const auto before = std::chrono::system_clock::now();
-  const Child child;
+  const ChildProcess child;
   const auto after = std::chrono::system_clock::now();
   const auto living = table_->living(child.pid());
   ASSERT_TRUE(living.has_value());
@@ -104,9 +104,9 @@ TEST_P(LivingProcess, IsGivenWithItsStart) {
 }
 
 TEST_P(LivingProcess, IsNeitherZombieNorThreadNorNobody) {
-  const Child zombie;
+  const ChildProcess zombie;
   zombie.kill();
-  const Child child(run_with_thread);
+  const ChildProcess child(run_with_thread);
   const pid_t tid = child.hear();
   EXPECT_FALSE(table_->living(zombie.pid()).has_value());
   EXPECT_FALSE(table_->living(tid).has_value());

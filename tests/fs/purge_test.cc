@@ -21,7 +21,10 @@ class Purge : public testing::Test {
   Status purge(const char* name, int deletions = -1) {
     left_ = deletions;
     const PurgeHooks hooks{[this](const Attributes& gone) { freed_ += charge_for(gone); },
-                           [this] { return left_ < 0 || --left_ > 0; }};
+                           [this] {
+                             if (left_ > 0) --left_;
+                             return left_ != 0;
+                           }};
     return purge_tree(*backing_, backing_->root(), name, hooks);
   }
 

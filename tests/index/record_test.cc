@@ -96,10 +96,13 @@ TYPED_TEST(RecordCodec, SurvivesEveryBitFlip) {
   for (int i = 0; i < 20; ++i) {
     std::string bytes = encode(TypeParam::make(this->maker_));
     for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
-      const char flip = static_cast<char>(1 << (bit % 8));
-      bytes[bit / 8] ^= flip;
+      const auto flip = [&] {
+        bytes[bit / 8] =
+            static_cast<char>(static_cast<unsigned char>(bytes[bit / 8]) ^ (1U << (bit % 8)));
+      };
+      flip();
       this->expect_refused_or_canonical(bytes);
-      bytes[bit / 8] ^= flip;
+      flip();
     }
   }
 }

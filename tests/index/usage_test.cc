@@ -10,13 +10,13 @@ namespace {
 
 constexpr Usage use(std::int64_t bytes, std::int64_t inodes) { return {{bytes}, inodes}; }
 
-void PrintUsage(const Usage& usage, std::ostream* out) {
+void print_usage(const Usage& usage, std::ostream* out) {
   *out << usage.bytes.n << " bytes, " << usage.inodes << " inodes";
 }
 
 }  // namespace
 
-void PrintTo(const Usage& usage, std::ostream* out) { PrintUsage(usage, out); }
+void PrintTo(const Usage& usage, std::ostream* out) { print_usage(usage, out); }
 
 namespace {
 

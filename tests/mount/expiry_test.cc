@@ -146,7 +146,7 @@ TEST_F(Expiry, KeepsAUnitWithAMappedFile) {
 TEST_F(Expiry, KeepsAUnitInWhichAProcessHasItsWorkingDirectory) {
   make_unit("worktrees/cwd");
   ASSERT_EQ(::mkdir(at("worktrees/cwd/sub").c_str(), 0755), 0);
-  const Child process([&](const Child::Talk& talk) -> int {
+  const ChildProcess process([&](const ChildProcess::Talk& talk) -> int {
     talk.tell(::chdir(at("worktrees/cwd/sub").c_str()));
     talk.wait_for_ever();
   });
@@ -159,8 +159,8 @@ TEST_F(Expiry, KeepsAUnitInWhichAProcessHasItsWorkingDirectory) {
 TEST_F(Expiry, KeepsAUnitFromWhichAProgramRuns) {
   make_unit("worktrees/exe");
   ASSERT_EQ(shell("cp /bin/sleep worktrees/exe/", volume_->path()).exit_code, 0);
-  const Child process(
-      [&](const Child::Talk&) -> int { exec_command({at("worktrees/exe/sleep"), "1000"}); });
+  const ChildProcess process(
+      [&](const ChildProcess::Talk&) -> int { exec_command({at("worktrees/exe/sleep"), "1000"}); });
   EXPECT_TRUE(stays("worktrees/exe")) << verdict("worktrees/exe");
   process.kill();
   EXPECT_TRUE(goes("worktrees/exe"));
@@ -168,7 +168,7 @@ TEST_F(Expiry, KeepsAUnitFromWhichAProgramRuns) {
 
 TEST_F(Expiry, KeepsAUnitWithALiveLockInside) {
   make_unit("worktrees/locked");
-  const Child process([&](const Child::Talk& talk) -> int {
+  const ChildProcess process([&](const ChildProcess::Talk& talk) -> int {
     put(at("worktrees/locked/a.lk"), "");
     talk.tell(0);
     talk.wait_for_ever();

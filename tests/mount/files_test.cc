@@ -27,8 +27,9 @@ TEST_P(Files, AreServedOverTheTransportThatWasAskedFor) {
 
 // Around a page, around what passes through to the backing file, and beyond one request.
 TEST_P(Files, ReadAsTheyWereWrittenInEverySize) {
-  for (const std::size_t size :
-       {0, 1, 4095, 4096, 4097, 131071, 131072, 131073, 1048576, 3000001}) {
+  constexpr std::size_t kSizes[] = {0,      1,      4095,   4096,    4097,
+                                    131071, 131072, 131073, 1048576, 3000001};
+  for (const std::size_t size : kSizes) {
     const std::string content = pattern(size);
     put(at("file"), content);
     EXPECT_TRUE(get(at("file")) == content) << size << " bytes";

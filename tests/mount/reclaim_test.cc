@@ -48,8 +48,8 @@ class Reclaim : public OnVolume {
     }
   }
   // A process that runs `take` (0 when it has the lock) and waits to be killed.
-  static Child owner(const std::function<int()>& take) {
-    return Child([=](const Child::Talk& talk) -> int {
+  static ChildProcess owner(const std::function<int()>& take) {
+    return ChildProcess([=](const ChildProcess::Talk& talk) -> int {
       talk.tell(take());
       talk.wait_for_ever();
     });
@@ -119,12 +119,12 @@ const Way kWays[] = {
 };
 
 TEST_F(Reclaim, TakesTheLocksOfKilledOwnersAndKeepsThoseOfLiveOnesHoweverTaken) {
-  std::vector<std::unique_ptr<Child>> dying;
-  std::vector<std::unique_ptr<Child>> living;
+  std::vector<std::unique_ptr<ChildProcess>> dying;
+  std::vector<std::unique_ptr<ChildProcess>> living;
   const auto start = [&](const Way& way, const std::string& fate) {
     const std::string lock = at("locks/" + fate + way.name);
     const std::string temporary = at("tmp/" + fate + way.name);
-    auto process = std::make_unique<Child>([=](const Child::Talk& talk) -> int {
+    auto process = std::make_unique<ChildProcess>([=](const ChildProcess::Talk& talk) -> int {
       talk.tell(way.take(lock, temporary));
       talk.wait_for_ever();
     });
@@ -157,7 +157,7 @@ TEST_F(Reclaim, TakesTheLocksOfKilledOwnersAndKeepsThoseOfLiveOnesHoweverTaken) 
 }
 
 TEST_F(Reclaim, OnExistGivesTheNameToTheNextAtOnceAfterTheGrace) {
-  const Child dies = owner([&] { return create("locks/l"); });
+  const ChildProcess dies = owner([&] { return create("locks/l"); });
   ASSERT_EQ(dies.hear(), 0);
   EXPECT_EQ(create("locks/l"), EEXIST);
   const auto killed = std::chrono::steady_clock::now();
@@ -171,7 +171,7 @@ TEST_F(Reclaim, OnExistGivesTheNameToTheNextAtOnceAfterTheGrace) {
 }
 
 TEST_F(Reclaim, KeepsALockThatSomebodyHasOpen) {
-  const Child dies = owner([&] { return create("locks/l"); });
+  const ChildProcess dies = owner([&] { return create("locks/l"); });
   ASSERT_EQ(dies.hear(), 0);
   UniqueFd fd = opened(at("locks/l"), O_RDONLY);
   dies.kill();
@@ -181,7 +181,7 @@ TEST_F(Reclaim, KeepsALockThatSomebodyHasOpen) {
 }
 
 TEST_F(Reclaim, KeepsTheLockOfAHelperWhileItsParentLives) {
-  const Child parent = owner([&] { return shell("mkdir " + at("locks/l")).exit_code; });
+  const ChildProcess parent = owner([&] { return shell("mkdir " + at("locks/l")).exit_code; });
   ASSERT_EQ(parent.hear(), 0);
   EXPECT_TRUE(stays("locks/l"));
   EXPECT_EQ(lock("locks/l")["state"], "held");
@@ -190,7 +190,7 @@ TEST_F(Reclaim, KeepsTheLockOfAHelperWhileItsParentLives) {
 }
 
 TEST_F(Reclaim, TakesWhatAProcessForgotThatEndedLongAfterTakingIt) {
-  const Child forgets([&](const Child::Talk& talk) -> int {
+  const ChildProcess forgets([&](const ChildProcess::Talk& talk) -> int {
     talk.tell(create("locks/l"));
     talk.wait();
     return 0;
@@ -202,7 +202,7 @@ TEST_F(Reclaim, TakesWhatAProcessForgotThatEndedLongAfterTakingIt) {
 }
 
 TEST_F(Reclaim, KeepsTheLockOfAThreadThatEndedWhileItsProcessLives) {
-  const Child process = owner([&] {
+  const ChildProcess process = owner([&] {
     int result = 0;
     std::thread([&] { result = create("locks/l"); }).join();
     return result;
@@ -214,7 +214,7 @@ TEST_F(Reclaim, KeepsTheLockOfAThreadThatEndedWhileItsProcessLives) {
 }
 
 TEST_F(Reclaim, KnowsTheOwnerThatDroppedItsPrivileges) {
-  const Child process = owner([&] {
+  const ChildProcess process = owner([&] {
     if (::setresgid(kAlice, kAlice, kAlice) != 0 || ::setresuid(kAlice, kAlice, kAlice) != 0) {
       return errno;
     }
@@ -228,8 +228,8 @@ TEST_F(Reclaim, KnowsTheOwnerThatDroppedItsPrivileges) {
 }
 
 TEST_F(Reclaim, GoesToWhomTheFirstLineNames) {
-  const Child names;
-  const Child dies = owner([&] {
+  const ChildProcess names;
+  const ChildProcess dies = owner([&] {
     put(at("locks/l"), std::to_string(names.pid()) + "\n");
     return 0;
   });
@@ -241,7 +241,7 @@ TEST_F(Reclaim, GoesToWhomTheFirstLineNames) {
 }
 
 TEST_F(Reclaim, LeavesALockThatWasReplacedSince) {
-  const Child dies = owner([&] { return create("locks/l"); });
+  const ChildProcess dies = owner([&] { return create("locks/l"); });
   ASSERT_EQ(dies.hear(), 0);
   dies.kill();
   put(at("tmp/new"), "mine");
@@ -251,8 +251,8 @@ TEST_F(Reclaim, LeavesALockThatWasReplacedSince) {
 }
 
 TEST_F(Reclaim, GoesOnForOwnersThatDiedWhileTheDaemonWasAway) {
-  const Child dies = owner([&] { return create("locks/dies"); });
-  const Child lives = owner([&] { return create("locks/lives"); });
+  const ChildProcess dies = owner([&] { return create("locks/dies"); });
+  const ChildProcess lives = owner([&] { return create("locks/lives"); });
   ASSERT_EQ(dies.hear(), 0);
   ASSERT_EQ(lives.hear(), 0);
   volume_->kill_daemon();
@@ -265,9 +265,10 @@ TEST_F(Reclaim, GoesOnForOwnersThatDiedWhileTheDaemonWasAway) {
 }
 
 TEST_F(Reclaim, KeepsADirectoryInWhichOthersHaveLocks) {
-  const Child dies = owner([&] { return errno_of(::mkdir(at("locks/shared").c_str(), 0777)); });
+  const ChildProcess dies =
+      owner([&] { return errno_of(::mkdir(at("locks/shared").c_str(), 0777)); });
   ASSERT_EQ(dies.hear(), 0);
-  const Child lives = owner([&] { return create("locks/shared/l"); });
+  const ChildProcess lives = owner([&] { return create("locks/shared/l"); });
   ASSERT_EQ(lives.hear(), 0);
   dies.kill();
   EXPECT_TRUE(stays("locks/shared/l"));
@@ -276,7 +277,7 @@ TEST_F(Reclaim, KeepsADirectoryInWhichOthersHaveLocks) {
 }
 
 TEST_F(Reclaim, IsToldInTheEventsWithOwnerAndRule) {
-  const Child dies = owner([&] { return create("locks/l"); });
+  const ChildProcess dies = owner([&] { return create("locks/l"); });
   ASSERT_EQ(dies.hear(), 0);
   dies.kill();
   ASSERT_TRUE(goes("locks/l"));
@@ -300,12 +301,12 @@ class ReclaimByCgroup : public Reclaim {
 };
 
 TEST_F(ReclaimByCgroup, KeepsTheLockUntilTheCgroupIsEmpty) {
-  const Child first = owner([&] {
+  const ChildProcess first = owner([&] {
     if (!cgroup_.add(::getpid())) return 1;
     return create("locks/l");
   });
   ASSERT_EQ(first.hear(), 0);
-  const Child second = owner([&] { return cgroup_.add(::getpid()) ? 0 : 1; });
+  const ChildProcess second = owner([&] { return cgroup_.add(::getpid()) ? 0 : 1; });
   ASSERT_EQ(second.hear(), 0);
   first.kill();
   EXPECT_TRUE(stays("locks/l"));

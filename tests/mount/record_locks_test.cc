@@ -27,8 +27,8 @@ struct flock range(short type, off_t start, off_t length) {
 }
 
 // Opens the file, locks it by `take` (0 or an errno), says how that went, and holds it.
-Child holder(const std::string& path, const std::function<int(int)>& take) {
-  return Child([=](const Child::Talk& talk) -> int {
+ChildProcess holder(const std::string& path, const std::function<int(int)>& take) {
+  return ChildProcess([=](const ChildProcess::Talk& talk) -> int {
     const int fd = ::open(path.c_str(), O_RDWR);
     talk.tell(take(fd));
     talk.wait();
@@ -40,7 +40,8 @@ Child holder(const std::string& path, const std::function<int(int)>& take) {
 
 TEST_P(RecordLocks, FlockExcludesUntilClosed) {
   put(at("file"), "x");
-  const Child other = holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_EX)); });
+  const ChildProcess other =
+      holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_EX)); });
   ASSERT_EQ(other.hear(), 0);
   const UniqueFd fd = opened(at("file"), O_RDWR);
   EXPECT_EQ(errno_of(::flock(fd.get(), LOCK_SH | LOCK_NB)), EWOULDBLOCK);
@@ -51,7 +52,8 @@ TEST_P(RecordLocks, FlockExcludesUntilClosed) {
 
 TEST_P(RecordLocks, FlockSharesAmongReaders) {
   put(at("file"), "x");
-  const Child other = holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_SH)); });
+  const ChildProcess other =
+      holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_SH)); });
   ASSERT_EQ(other.hear(), 0);
   const UniqueFd fd = opened(at("file"), O_RDWR);
   EXPECT_EQ(::flock(fd.get(), LOCK_SH | LOCK_NB), 0);
@@ -60,16 +62,18 @@ TEST_P(RecordLocks, FlockSharesAmongReaders) {
 
 TEST_P(RecordLocks, AWaiterGetsTheFlockOfAKilledHolder) {
   put(at("file"), "x");
-  const Child other = holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_EX)); });
+  const ChildProcess other =
+      holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_EX)); });
   ASSERT_EQ(other.hear(), 0);
-  const Child waiter = holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_EX)); });
+  const ChildProcess waiter =
+      holder(at("file"), [](int fd) { return errno_of(::flock(fd, LOCK_EX)); });
   other.kill();
   EXPECT_EQ(waiter.hear(), 0);
 }
 
 TEST_P(RecordLocks, FcntlLocksExcludeByRangeAndNameTheirHolder) {
   put(at("file"), pattern(1000));
-  const Child other = holder(at("file"), [](int fd) {
+  const ChildProcess other = holder(at("file"), [](int fd) {
     struct flock lock = range(F_WRLCK, 100, 100);
     return errno_of(::fcntl(fd, F_SETLK, &lock));
   });
@@ -95,9 +99,9 @@ TEST_P(RecordLocks, AWaiterGetsTheFcntlLockWhenItIsReleased) {
     struct flock lock = range(F_WRLCK, 0, 0);
     return errno_of(::fcntl(fd, F_SETLKW, &lock));
   };
-  const Child other = holder(at("file"), wait_for_it);
+  const ChildProcess other = holder(at("file"), wait_for_it);
   ASSERT_EQ(other.hear(), 0);
-  const Child waiter = holder(at("file"), wait_for_it);
+  const ChildProcess waiter = holder(at("file"), wait_for_it);
   other.go_on();
   EXPECT_EQ(waiter.hear(), 0);
 }

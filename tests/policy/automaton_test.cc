@@ -50,7 +50,7 @@ TEST(Automaton, RefusesTooManyWildcardsThatCanAllMatch) {
   std::vector<std::string> globs;
   for (int i = 0; i < 20; ++i) {
     const std::string number = std::to_string(i);
-    globs.push_back("*-" + number + "-*/" + number);
+    globs.push_back(std::string("*-").append(number).append("-*/").append(number));
   }
   EXPECT_FALSE(Automaton::build(policy_of(globs)).has_value());
 }

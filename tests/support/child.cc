@@ -28,6 +28,7 @@ void require(bool done, const char* what) {
   std::abort();
 }
 
+// With a number of its own choosing; EEXIST where that is taken.
 pid_t fork_with_pid(pid_t pid) {
   if (pid == 0) return ::fork();
   clone_args args{};
@@ -35,6 +36,16 @@ pid_t fork_with_pid(pid_t pid) {
   args.set_tid = reinterpret_cast<std::uintptr_t>(&pid);
   args.set_tid_size = 1;
   return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+}
+
+// A thread that was joined keeps its number for another moment.
+pid_t fork_once_free(pid_t pid) {
+  pid_t child = fork_with_pid(pid);
+  for (int waited = 0; child < 0 && errno == EEXIST && waited < kWaitMs; ++waited) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    child = fork_with_pid(pid);
+  }
+  return child;
 }
 
 // In a child: runs `body` and ends without the parent's exit handlers.
@@ -47,20 +58,20 @@ pid_t fork_with_pid(pid_t pid) {
 
 }  // namespace
 
-void Child::Talk::tell(pid_t number) const {
+void ChildProcess::Talk::tell(pid_t number) const {
   require(::write(out_, &number, sizeof number) == sizeof number, "tell");
 }
 
-void Child::Talk::wait() const {
+void ChildProcess::Talk::wait() const {
   char byte = 0;
   if (::read(in_, &byte, 1) != 1) std::_Exit(121);  // the test has ended
 }
 
-void Child::Talk::wait_for_ever() const {
+void ChildProcess::Talk::wait_for_ever() const {
   for (;;) wait();
 }
 
-Child::Child(const std::function<int(const Talk&)>& body, pid_t pid) {
+ChildProcess::ChildProcess(const std::function<int(const Talk&)>& body, pid_t pid) {
   std::array<int, 2> down{};
   std::array<int, 2> up{};
   require(::pipe2(down.data(), O_CLOEXEC) == 0 && ::pipe2(up.data(), O_CLOEXEC) == 0, "pipe2");
@@ -69,7 +80,7 @@ Child::Child(const std::function<int(const Talk&)>& body, pid_t pid) {
   out_.reset(down[1]);
   in_.reset(up[0]);
   const pid_t self = ::getpid();
-  pid_ = fork_with_pid(pid);
+  pid_ = fork_once_free(pid);
   require(pid_ >= 0, "fork");
   if (pid_ != 0) return;
   in_.reset();
@@ -77,41 +88,42 @@ Child::Child(const std::function<int(const Talk&)>& body, pid_t pid) {
   run_and_end([&] { return body(Talk(child_in.get(), child_out.get())); }, self);
 }
 
-Child::Child() : Child([](const Talk& talk) -> int { talk.wait_for_ever(); }) {}
+ChildProcess::ChildProcess()
+    : ChildProcess([](const Talk& talk) -> int { talk.wait_for_ever(); }) {}
 
-bool Child::can_choose_pid() {
+bool ChildProcess::can_choose_pid() {
   // One that is in use is refused for another reason.
   const pid_t pid = fork_with_pid(::getpid());
   if (pid == 0) std::_Exit(0);
   return pid < 0 && errno == EEXIST;
 }
 
-Child::~Child() {
+ChildProcess::~ChildProcess() {
   if (reaped_) return;
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
 }
 
-pid_t Child::hear() const {
+pid_t ChildProcess::hear() const {
   require(becomes_readable(in_.get()), "child says nothing");
   pid_t number = 0;
   require(::read(in_.get(), &number, sizeof number) == sizeof number, "hear");
   return number;
 }
 
-void Child::go_on() const { require(::write(out_.get(), "", 1) == 1, "go_on"); }
+void ChildProcess::go_on() const { require(::write(out_.get(), "", 1) == 1, "go_on"); }
 
-void Child::kill(int signal) const {
+void ChildProcess::kill(int signal) const {
   require(::kill(pid_, signal) == 0, "kill");
   wait_end();
 }
 
-void Child::wait_end() const {
+void ChildProcess::wait_end() const {
   siginfo_t info{};
   require(::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) == 0, "waitid");
 }
 
-int Child::reap() {
+int ChildProcess::reap() {
   int status = 0;
   require(::waitpid(pid_, &status, 0) == pid_, "waitpid");
   reaped_ = true;
@@ -126,7 +138,7 @@ pid_t fork_again(const std::function<int()>& body) {
   return pid;
 }
 
-int run_with_thread(const Child::Talk& talk) {
+int run_with_thread(const ChildProcess::Talk& talk) {
   std::thread([&] {
     talk.tell(::gettid());
     talk.wait();

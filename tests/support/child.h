@@ -15,7 +15,7 @@
 
 namespace ebbfs {
 
-class Child {
+class ChildProcess {
  public:
   // The child's end of the conversation.
   class Talk {
@@ -33,12 +33,12 @@ class Child {
 
   // Runs `body` in a child; its result is the exit status. `pid`: the number that the child must
   // have, which must be free (clone3 set_tid, needs CAP_CHECKPOINT_RESTORE); 0 for any.
-  explicit Child(const std::function<int(const Talk&)>& body, pid_t pid = 0);
+  explicit ChildProcess(const std::function<int(const Talk&)>& body, pid_t pid = 0);
   // A child that only waits.
-  Child();
-  ~Child();
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
+  ChildProcess();
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
 
   // Whether a number may be asked for.
   [[nodiscard]] static bool can_choose_pid();
@@ -61,13 +61,13 @@ class Child {
   UniqueFd out_;
 };
 
-// As Child::Child, for a child's child: forks, runs `body`, and returns the pid. Dies with its
-// parent.
+// As ChildProcess::ChildProcess, for a child's child: forks, runs `body`, and returns the pid. Dies
+// with its parent.
 pid_t fork_again(const std::function<int()>& body);
 
 // For a child: runs a second thread, tells its id, lets it end when told to go on, tells 0, and
 // stays.
-int run_with_thread(const Child::Talk& talk);
+int run_with_thread(const ChildProcess::Talk& talk);
 
 // Replaces the calling process by `command`, found in $PATH.
 [[noreturn]] void exec_command(std::vector<std::string> command);

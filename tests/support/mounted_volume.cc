@@ -31,7 +31,7 @@ std::string binary(const std::string& name) {
 
 // Once for the program. Where it is not allowed, mounting is not either.
 void leave_mount_namespace() {
-  static const bool left [[maybe_unused]] =
+  static const bool kLeft [[maybe_unused]] =
       ::unshare(CLONE_NEWNS) == 0 &&
       ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }

@@ -20,7 +20,7 @@ std::unique_ptr<ProcessTable> open_table(const ProcessTableOptions& options) {
 
 bool keeps_exit_status() {
   if (!pidfd_info_supported()) return false;
-  Child child;
+  ChildProcess child;
   const auto pidfd = open_pidfd(child.pid());
   child.kill();
   child.reap();

@@ -45,7 +45,8 @@ class Counter {
     if (!is_directory(attributes)) return;
     for (const auto& entry : std::filesystem::directory_iterator(path)) {
       const std::string name = entry.path().filename();
-      count(entry.path(), relative.empty() ? name : relative + "/" + name);
+      count(entry.path(),
+            relative.empty() ? name : (std::filesystem::path(relative) / name).string());
     }
   }
   std::vector<UsageCell> cells(const std::string& unit) const {

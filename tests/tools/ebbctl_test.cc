@@ -33,7 +33,7 @@ struct Outcome {
 class EbbctlTest : public testing::Test {
  protected:
   // `arguments` as for a shell; "@" is the tree's path. Output goes to files in the tree.
-  Outcome run(std::string arguments, const std::string& output = "@/out") {
+  Outcome run(const std::string& arguments, const std::string& output = "@/out") {
     std::string line = "cd @ && '" + program() + "' " + arguments + " >" + output + " 2>@/err";
     for (std::size_t at = 0; (at = line.find('@', at)) != std::string::npos;) {
       line.replace(at, 1, tree_.path().string());
