@@ -49,13 +49,7 @@ class Moves {
   explicit Moves(Accounting& accounting) : accounting_(accounting) {}
   Moves(const Moves&) = delete;
   Moves& operator=(const Moves&) = delete;
-  ~Moves() {
-    for (const Move& move : moves_) {
-      UsageLedger& ledger = accounting_.ledger();
-      ledger.settle(ledger.cell(move.to->accounts(), move.uid, move.gid), -move.charge);
-      ledger.settle(ledger.cell(move.from->accounts(), move.uid, move.gid), move.charge);
-    }
-  }
+  ~Moves() { undo(); }
   [[nodiscard]] Status move(const UnitRef& from, const UnitRef& to, const Subtree::Item& item) {
     if (from == to) return {};
     const auto moved = accounting_.move({*from, item.uid, item.gid}, {*to, item.uid, item.gid},
@@ -64,6 +58,15 @@ class Moves {
     return moved;
   }
   void keep() { moves_.clear(); }
+  // Before a unit that was charged is removed: removing takes its whole charge from every scope.
+  void undo() {
+    UsageLedger& ledger = accounting_.ledger();
+    for (const Move& move : moves_) {
+      ledger.settle(ledger.cell(move.to->accounts(), move.uid, move.gid), -move.charge);
+      ledger.settle(ledger.cell(move.from->accounts(), move.uid, move.gid), move.charge);
+    }
+    moves_.clear();
+  }
 
  private:
   struct Move {
@@ -126,6 +129,7 @@ Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
   Status done = moves.move(plan.from.unit, *to, item);
   if (done) done = rename_backing(caller, plan);
   if (!done) {
+    moves.undo();
     if (plan.to.makes_unit()) (void)volume_.units.remove(**to);
     return done;
   }
@@ -184,6 +188,7 @@ Status Filesystem::move_tree(const Caller& caller, RenamePlan& plan, Subtree& tr
   }
   if (done) done = rename_backing(caller, plan);
   if (!done) {
+    moves.undo();
     for (const Subtree::Destination& destination : tree.destinations()) {
       if (destination.made) (void)volume_.units.remove(*destination.unit);
     }

@@ -84,6 +84,17 @@ TEST_F(Accounting, MovesWithARenameBetweenUnitsOutOfThemAndIn) {
   EXPECT_EQ(unit("other/d"), (Counted{.bytes = 12288, .inodes = 3}));
 }
 
+TEST_F(Accounting, IsAsBeforeWhenARenameOntoAUnitIsRefused) {
+  make(
+      "mkdir units/a plain/d; for f in units/a/f plain/d/f plain/f; do head -c 5000 /dev/zero >$f; "
+      "done");
+  const Counted before = volume_->charged();
+  EXPECT_EQ(errno_of(::rename(at("plain/d").c_str(), at("units/a").c_str())), ENOTEMPTY);
+  EXPECT_EQ(errno_of(::rename(at("plain/f").c_str(), at("units/a").c_str())), EISDIR);
+  EXPECT_EQ(volume_->charged(), before);
+  EXPECT_EQ(unit("units/a"), (Counted{.bytes = 8192, .inodes = 2}));
+}
+
 TEST_F(Accounting, ThingsOfDifferentUnitsDoNotChangePlaces) {
   make("mkdir -p units/a/sub units/b; head -c 10000 /dev/zero >units/a/sub/f; touch units/b/g");
   const auto exchange = [&](const char* one, const char* other) {
