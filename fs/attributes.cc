@@ -3,6 +3,8 @@
 // Attributes, extended attributes, statfs.
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "fs/filesystem.h"
 
 namespace ebbfs {
@@ -125,14 +127,22 @@ Result<std::size_t> Filesystem::list_xattr(InodeId id, std::span<std::byte> into
 }
 
 Status Filesystem::set_xattr(const Caller& caller, InodeId id, const char* name,
-                             std::span<const std::byte> value, int flags) {
+                             std::span<const std::byte> value, int flags,
+                             const std::vector<gid_t>* groups) {
   const auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto entered = use(caller, (*inode)->unit());
   if (!entered) return std::unexpected(entered.error());
   const auto fd = any_fd(**inode);
   if (!fd) return std::unexpected(fd.error());
-  return volume_.backing.set_xattr((*fd)->get(), name, value, flags);
+  const auto set = volume_.backing.set_xattr((*fd)->get(), name, value, flags);
+  if (!set || groups == nullptr) return set;
+  const auto attributes = volume_.backing.stat((*fd)->get(), "");
+  if (!attributes) return std::unexpected(attributes.error());
+  const bool member = std::ranges::find(*groups, attributes->stx_gid) != groups->end();
+  if (member || (attributes->stx_mode & S_ISGID) == 0) return set;
+  return volume_.backing.change_mode((*fd)->get(),
+                                     attributes->stx_mode & kModeBits & ~mode_t{S_ISGID});
 }
 
 Status Filesystem::remove_xattr(const Caller& caller, InodeId id, const char* name) {

@@ -33,9 +33,12 @@ namespace ebbfs {
 namespace {
 
 constexpr std::size_t kWorkers = 16;
-// Of the descriptors that may be open, how many directories may take.
+// Of the descriptors that may be open, how many directories may take, and how many open files may
+// not: those are for requests that need one for a moment, the index, and processes that are
+// watched.
 constexpr std::size_t kDirectoriesMax = 8192;
 constexpr std::size_t kDirectoriesShare = 4;
+constexpr std::size_t kSpareShare = 16;
 
 std::unexpected<std::string> cannot(const std::string& what, Errno error, const char* cure) {
   return std::unexpected(what + ": " + std::strerror(code(error)) + cure);
@@ -76,6 +79,7 @@ bool is_ebbfs_mount(const std::string& path) {
 
 // The objects of one volume, in the order in which they need each other; destroyed in reverse.
 struct Parts {
+  std::size_t descriptors = 0;  // that may be open
   std::unique_ptr<Backing> backing;
   std::unique_ptr<RocksStore> store;
   std::unique_ptr<UnitIndex> index;
@@ -223,8 +227,9 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   if (!reaper) return cannot("cannot start the reaper", reaper.error(), "");
   parts.reaper = std::move(*reaper);
   parts.census = std::make_unique<Census>(*parts.volume, *parts.reaper);
-  parts.filesystem = std::make_unique<Filesystem>(*parts.volume, *parts.reaper, parts.channel,
-                                                  options.passthrough_from);
+  parts.filesystem = std::make_unique<Filesystem>(
+      *parts.volume, *parts.reaper, parts.channel, options.passthrough_from,
+      parts.descriptors - parts.descriptors / kSpareShare);
   parts.filesystem->on_directory_moved(
       [&census = *parts.census](const FileHandle& moved) { census.walk_again(moved); });
   DaemonFacts facts;
@@ -340,12 +345,11 @@ std::expected<int, std::string> run_daemon(const Options& options,
   }
   auto policy = load_policy(options.policy);
   if (!policy) return std::unexpected(policy.error());
-  const std::size_t descriptors = raise_descriptor_limit();
-
   Parts parts;
+  parts.descriptors = raise_descriptor_limit();
   parts.rules = std::make_unique<Rules>(std::make_shared<const Policy>(std::move(*policy)));
   parts.directories =
-      std::make_unique<DirCache>(std::min(kDirectoriesMax, descriptors / kDirectoriesShare));
+      std::make_unique<DirCache>(std::min(kDirectoriesMax, parts.descriptors / kDirectoriesShare));
   if (const auto opened = open_storage(options, parts); !opened)
     return std::unexpected(opened.error());
   if (const auto loaded = load_volume(parts); !loaded) return std::unexpected(loaded.error());

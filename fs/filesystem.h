@@ -92,9 +92,10 @@ class Subtree;
 class Filesystem {
  public:
   // `volume` and the rest outlive the filesystem. `passthrough_from`: regular files of at least
-  // this many bytes are read by the kernel itself; < 0 never.
-  Filesystem(Volume& volume, Agenda& agenda, BackingIds& backing_ids,
-             std::int64_t passthrough_from);
+  // this many bytes are read by the kernel itself; < 0 never. `open_files_max`: more are refused
+  // with ENFILE, so that other requests find a descriptor.
+  Filesystem(Volume& volume, Agenda& agenda, BackingIds& backing_ids, std::int64_t passthrough_from,
+             std::uint64_t open_files_max);
   Filesystem(const Filesystem&) = delete;
   Filesystem& operator=(const Filesystem&) = delete;
 
@@ -159,8 +160,11 @@ class Filesystem {
   [[nodiscard]] Result<std::size_t> get_xattr(InodeId inode, const char* name,
                                               std::span<std::byte> into);
   [[nodiscard]] Result<std::size_t> list_xattr(InodeId inode, std::span<std::byte> into);
+  // `groups`: those of a caller who may not keep the set-group-ID bit of a file of another group
+  // (chmod(2)); null when the bit stays.
   [[nodiscard]] Status set_xattr(const Caller& caller, InodeId inode, const char* name,
-                                 std::span<const std::byte> value, int flags);
+                                 std::span<const std::byte> value, int flags,
+                                 const std::vector<gid_t>* groups = nullptr);
   [[nodiscard]] Status remove_xattr(const Caller& caller, InodeId inode, const char* name);
   [[nodiscard]] Result<struct statvfs> filesystem_stat(InodeId inode);
 
@@ -248,6 +252,9 @@ class Filesystem {
   void rebind_tree(Subtree& tree);
 
   // Opening (open.cc).
+  [[nodiscard]] bool may_open() const {
+    return open_files_.load(std::memory_order_relaxed) < open_files_max_;
+  }
   [[nodiscard]] Result<Opened> register_open(Inode& inode, std::unique_ptr<OpenFile> file,
                                              const Attributes& attributes, bool writable)
       REQUIRES(inode.size_mu);
@@ -269,6 +276,7 @@ class Filesystem {
   Agenda& agenda_;
   BackingIds& backing_ids_;
   const std::int64_t passthrough_from_;
+  const std::uint64_t open_files_max_;
   std::function<void(const FileHandle&)> directory_moved_;  // set before requests are served
   std::atomic<std::uint64_t> open_files_{0};
 };

@@ -21,11 +21,12 @@ bool Filesystem::is_reserved(InodeId parent, const char* name) {
 }
 
 Filesystem::Filesystem(Volume& volume, Agenda& agenda, BackingIds& backing_ids,
-                       std::int64_t passthrough_from)
+                       std::int64_t passthrough_from, std::uint64_t open_files_max)
     : volume_(volume),
       agenda_(agenda),
       backing_ids_(backing_ids),
-      passthrough_from_(passthrough_from) {}
+      passthrough_from_(passthrough_from),
+      open_files_max_(open_files_max) {}
 
 Result<InodeRef> Filesystem::find(InodeId id) {
   if (VirtualFiles::owns(id)) return fail(EPERM);

@@ -86,6 +86,7 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
 
 Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
                                 bool clear_privileges) {
+  if (!may_open()) return fail(ENFILE);
   auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto entered = use(caller, (*inode)->unit());
@@ -119,6 +120,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
 
 Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, const char* name,
                                    mode_t mode, int flags) {
+  if (!may_open()) return fail(ENFILE);
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
     return std::unexpected(clear.error());
   }
@@ -163,6 +165,7 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
 
 Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_id, mode_t mode,
                                            int flags) {
+  if (!may_open()) return fail(ENFILE);
   auto parent = enter_parent(caller, parent_id, "");
   if (!parent) return std::unexpected(parent.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};

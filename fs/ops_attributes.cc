@@ -3,7 +3,9 @@
 // Handlers about attributes.
 #include <fcntl.h>
 
+#include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "fs/ops_run.h"
@@ -107,10 +109,17 @@ void op_listxattr(fuse_req_t request, fuse_ino_t inode, std::size_t size) {
 void op_setxattr(fuse_req_t request, fuse_ino_t inode, const char* name, const char* value,
                  std::size_t size, int flags) {
   const std::string owned(value, size);
+  // The kernel offers to say this, but libfuse does not pass it on.
+  std::optional<std::vector<gid_t>> groups;
+  if (std::string_view(name) == "system.posix_acl_access" && caller_of(request).uid != 0) {
+    groups = groups_of(request);
+    groups->push_back(caller_of(request).gid);
+  }
   run_named(
       request,
-      [inode, owned, flags](Filesystem& fs, const Caller& caller, const char* key) {
-        return fs.set_xattr(caller, id_of(inode), key, std::as_bytes(std::span(owned)), flags);
+      [inode, owned, flags, groups](Filesystem& fs, const Caller& caller, const char* key) {
+        return fs.set_xattr(caller, id_of(inode), key, std::as_bytes(std::span(owned)), flags,
+                            groups ? &*groups : nullptr);
       },
       answer_status, name);
 }

@@ -14,6 +14,7 @@ void op_open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
     info->fh = reinterpret_cast<std::uint64_t>(new VirtualFiles::Exchange);
     info->direct_io = 1;
     info->noflush = 1;
+    tells_kernel();
     fuse_reply_open(request, info);
     return;
   }

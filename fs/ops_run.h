@@ -11,7 +11,9 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
+#include "fs/kernel_order.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
 
@@ -31,12 +33,26 @@ inline Caller caller_of(fuse_req_t request) {
   return {context->uid, context->gid, context->pid, context->umask, false};
 }
 
+// Of the caller; empty where they cannot be read any more.
+inline std::vector<gid_t> groups_of(fuse_req_t request) {
+  std::vector<gid_t> groups(64);
+  for (;;) {
+    const int count = fuse_req_getgroups(request, static_cast<int>(groups.size()), groups.data());
+    if (count < 0) return {};
+    const bool all = static_cast<std::size_t>(count) <= groups.size();
+    groups.resize(static_cast<std::size_t>(count));
+    if (all) return groups;
+  }
+}
+
 inline InodeId id_of(fuse_ino_t inode) { return InodeId{inode}; }
 
 inline OpenFile& file_of(const fuse_file_info* info) {
+  told_by_kernel();
   return *reinterpret_cast<OpenFile*>(info->fh);
 }
 inline VirtualFiles::Exchange& exchange_of(const fuse_file_info* info) {
+  told_by_kernel();
   return *reinterpret_cast<VirtualFiles::Exchange*>(info->fh);
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "fs/filesystem.h"
+#include "fs/kernel_order.h"
 #include "index/result.h"
 
 namespace ebbfs {
@@ -116,7 +117,10 @@ class Reply {
   }
 
  private:
-  fuse_req_t take() { return std::exchange(request_, nullptr); }
+  fuse_req_t take() {
+    tells_kernel();
+    return std::exchange(request_, nullptr);
+  }
 
   static void fill(fuse_file_info& info, Opened& opened) {
     info.direct_io = opened.direct_io ? 1 : 0;

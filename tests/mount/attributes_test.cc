@@ -232,7 +232,7 @@ TEST_P(Acls, SurviveARemount) {
   EXPECT_EQ(as(alice(), [&] { return errno_of(::open(at("file").c_str(), O_RDONLY)); }), 0);
 }
 
-TEST_P(Acls, DISABLED_SettingOneClearsSgidForWhoIsNotInTheGroup) {
+TEST_P(Acls, SettingOneClearsSgidForWhoIsNotInTheGroup) {
   run("touch file && chown 21001:31000 file && chmod 2755 file");
   const int result =
       as(alice(), [&] { return shell("setfacl -m u:21002:r file", volume_->path()).exit_code; });

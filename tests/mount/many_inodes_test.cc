@@ -45,7 +45,7 @@ TEST_P(FewDescriptors, ServeTenTimesAsManyInodesKnownToTheKernel) {
   }
 }
 
-TEST_P(FewDescriptors, DISABLED_OpenFilesBeyondTheLimitAreRefusedAndNothingElse) {
+TEST_P(FewDescriptors, OpenFilesBeyondTheLimitAreRefusedAndNothingElse) {
   put(at("file"), "x");
   std::vector<UniqueFd> open;
   int error = 0;

@@ -171,7 +171,7 @@ void VolumeRig::mount(bool census_to_end) {
   p.root = p.inodes.intern(kRootInode, place);
   p.reaper = Reaper::open(*p.volume, *p.trash, kernel).value();
   p.census = std::make_unique<Census>(*p.volume, *p.reaper);
-  p.filesystem = std::make_unique<Filesystem>(*p.volume, *p.reaper, p.backing_ids, -1);
+  p.filesystem = std::make_unique<Filesystem>(*p.volume, *p.reaper, p.backing_ids, -1, 1U << 20U);
   p.filesystem->on_directory_moved(
       [census = p.census.get()](const FileHandle& moved) { census->walk_again(moved); });
   p.reaper->prepare();
