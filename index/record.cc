@@ -20,7 +20,7 @@ struct LastEnumerator<TrashRecord::Stage> {
 };
 template <>
 struct LastEnumerator<EventRecord::Kind> {
-  static constexpr auto kValue = EventRecord::Kind::would_remove;
+  static constexpr auto kValue = EventRecord::Kind::quota;
 };
 
 // The order below is the order on disk: a change of it is a new kRecordVersion.
@@ -75,10 +75,22 @@ void fields(Io& io, T& event) {
      event.age, event.usage, event.detail);
 }
 
+template <typename Io, Same<ScopeLimits> T>
+void fields(Io& io, T& limits) {
+  io(limits.bytes, limits.soft_bytes, limits.inodes, limits.soft_inodes, limits.grace);
+}
+
+template <typename Io, Same<QuotaRecord> T>
+void fields(Io& io, T& quota) {
+  io(quota.scope, quota.exception, quota.limits, quota.set_by, quota.set_at, quota.bytes_over_since,
+     quota.inodes_over_since);
+}
+
 std::string encode(const UnitRecord& record) { return encode_versioned(kRecordVersion, record); }
 std::string encode(const LockRecord& record) { return encode_versioned(kRecordVersion, record); }
 std::string encode(const TrashRecord& record) { return encode_versioned(kRecordVersion, record); }
 std::string encode(const EventRecord& record) { return encode_versioned(kRecordVersion, record); }
+std::string encode(const QuotaRecord& record) { return encode_versioned(kRecordVersion, record); }
 
 Result<UnitRecord> decode_unit(std::string_view bytes) {
   return decode_versioned<UnitRecord>(kRecordVersion, bytes);
@@ -91,6 +103,9 @@ Result<TrashRecord> decode_trash(std::string_view bytes) {
 }
 Result<EventRecord> decode_event(std::string_view bytes) {
   return decode_versioned<EventRecord>(kRecordVersion, bytes);
+}
+Result<QuotaRecord> decode_quota(std::string_view bytes) {
+  return decode_versioned<QuotaRecord>(kRecordVersion, bytes);
 }
 
 std::string_view to_string(EventRecord::Kind kind) {
@@ -127,6 +142,8 @@ std::string_view to_string(EventRecord::Kind kind) {
       return "warning";
     case EventRecord::Kind::would_remove:
       return "would_remove";
+    case EventRecord::Kind::quota:
+      return "quota";
   }
   return "unknown";
 }

@@ -122,6 +122,19 @@ struct TrashRecord {
   bool operator==(const TrashRecord&) const = default;
 };
 
+// A limit that an administrator set, and since when soft limits of the scope are passed.
+struct QuotaRecord {
+  std::string scope;       // as UsageLedger::scopes() names it, or "volume", "unit:PATH", "user:*"
+  bool exception = false;  // false: only the times below
+  ScopeLimits limits;
+  uid_t set_by = 0;
+  WallTime set_at{};
+  WallTime bytes_over_since{};  // the epoch when not
+  WallTime inodes_over_since{};
+
+  bool operator==(const QuotaRecord&) const = default;
+};
+
 // One line of the journal behind `ebbctl events`.
 struct EventRecord {
   enum class Kind : std::uint8_t {
@@ -141,6 +154,7 @@ struct EventRecord {
     adopted = 13,
     warning = 14,
     would_remove = 15,  // observe mode: the verdict, not carried out
+    quota = 16,         // a scope came near its limit, or was given another
   } kind = Kind::warning;
   std::uint64_t sequence = 0;  // set by the index, rising
   WallTime time{};
@@ -184,10 +198,12 @@ struct Thing {
 [[nodiscard]] std::string encode(const LockRecord& record);
 [[nodiscard]] std::string encode(const TrashRecord& record);
 [[nodiscard]] std::string encode(const EventRecord& record);
+[[nodiscard]] std::string encode(const QuotaRecord& record);
 [[nodiscard]] Result<UnitRecord> decode_unit(std::string_view bytes);
 [[nodiscard]] Result<LockRecord> decode_lock(std::string_view bytes);
 [[nodiscard]] Result<TrashRecord> decode_trash(std::string_view bytes);
 [[nodiscard]] Result<EventRecord> decode_event(std::string_view bytes);
+[[nodiscard]] Result<QuotaRecord> decode_quota(std::string_view bytes);
 
 }  // namespace ebbfs
 

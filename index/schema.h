@@ -17,7 +17,8 @@
 //   owners     owners         boot id (16) tgid (4) start time (8) uid (4)     empty
 //                             kind (1) id (8)
 //   journal    journal        sequence (8)                                     EventRecord
-//   quotas, usage, history    named so that an older program opens the volume; no rows yet
+//   quotas     quotas         scope                                            QuotaRecord
+//   usage, history            named so that an older program opens the volume; no rows yet
 //
 // Values are in the form of byte_codec.h behind a version byte (kRecordVersion). Times are
 // nanoseconds since 1970 with the sign bit flipped, so that earlier ones sort first. Kinds are

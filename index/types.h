@@ -70,6 +70,24 @@ constexpr Bytes charge_for_size(std::int64_t size) {
   return {std::min(size / kChargeBlock + (size % kChargeBlock != 0 ? 1 : 0), kMost) * kChargeBlock};
 }
 
+inline constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
+
+// What bounds one scope. Each >= 0 or kUnlimited.
+struct ScopeLimits {
+  std::int64_t bytes = kUnlimited;
+  std::int64_t soft_bytes = kUnlimited;
+  std::int64_t inodes = kUnlimited;
+  std::int64_t soft_inodes = kUnlimited;
+  // How long a soft limit may be passed before it is as hard. 0: it is at once; max(): never.
+  Duration grace = std::chrono::days(7);
+
+  constexpr bool operator==(const ScopeLimits&) const = default;
+  [[nodiscard]] constexpr bool none() const {
+    return bytes == kUnlimited && soft_bytes == kUnlimited && inodes == kUnlimited &&
+           soft_inodes == kUnlimited;
+  }
+};
+
 // Bytes and inodes held by something, or a change of them.
 struct Usage {
   Bytes bytes;

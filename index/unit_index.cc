@@ -15,7 +15,13 @@ OwnerTag tag_of(const Owner& owner) {
   return {owner.uid, owner.process.id, owner.boot};
 }
 
-// All records of one table, decoded; `decode` and the record's `id` agree with the key, or EBADMSG.
+template <typename Record>
+std::string key_of(const Record& record) {
+  return number_key(raw(record.id));
+}
+std::string key_of(const QuotaRecord& quota) { return quota.scope; }
+
+// All records of one table, decoded; what a record says of itself agrees with its key, or EBADMSG.
 template <typename Record>
 Result<std::vector<Record>> load_table(Store& store, Table table,
                                        Result<Record> (*decode)(std::string_view)) {
@@ -23,7 +29,7 @@ Result<std::vector<Record>> load_table(Store& store, Table table,
   Status decoded;
   const Status scanned = store.scan(table, {}, [&](std::string_view key, std::string_view value) {
     auto record = decode(value);
-    if (!record || number_key(raw(record->id)) != key) {
+    if (!record || key_of(*record) != key) {
       decoded = fail(EBADMSG);
       return false;
     }
@@ -96,6 +102,22 @@ Status UnitIndex::erase_lock(LockId id) {
 
 Result<std::vector<LockRecord>> UnitIndex::load_locks() {
   return load_table(store_, Table::locks, decode_lock);
+}
+
+Status UnitIndex::put_quota(const QuotaRecord& quota) {
+  Batch batch;
+  batch.put(Table::quotas, key_of(quota), encode(quota));
+  return store_.commit(batch, Durability::process_crash);
+}
+
+Status UnitIndex::erase_quota(std::string_view scope) {
+  Batch batch;
+  batch.erase(Table::quotas, std::string(scope));
+  return store_.commit(batch, Durability::process_crash);
+}
+
+Result<std::vector<QuotaRecord>> UnitIndex::load_quotas() {
+  return load_table(store_, Table::quotas, decode_quota);
 }
 
 Status UnitIndex::intend_trash(const TrashRecord& trash, const EventRecord& event) {

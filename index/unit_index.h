@@ -77,6 +77,11 @@ class UnitIndex {
   [[nodiscard]] Status erase_trash(TrashId id);
   [[nodiscard]] Result<std::vector<TrashRecord>> load_trash();
 
+  // Limits set at run time, and how long soft ones have been passed.
+  [[nodiscard]] Status put_quota(const QuotaRecord& quota);
+  [[nodiscard]] Status erase_quota(std::string_view scope);
+  [[nodiscard]] Result<std::vector<QuotaRecord>> load_quotas();
+
   // Units and locks whose owner is one process (the boot it ran in tells it from a later one of
   // the same pid), or one user. The first costs what it returns, the second a pass over all owners.
   [[nodiscard]] Result<std::vector<Thing>> owned_by(const ProcessId& process, const BootId& boot);

@@ -14,18 +14,6 @@ Usage growing(const Usage& delta) {
   return {{std::max<std::int64_t>(delta.bytes.n, 0)}, std::max<std::int64_t>(delta.inodes, 0)};
 }
 
-// False, and nothing changed, where `amount` (>= 0) more would pass `hard`.
-bool grow(std::atomic<std::int64_t>& counter, const std::atomic<std::int64_t>& hard,
-          std::int64_t amount) {
-  if (amount == 0) return true;
-  std::int64_t held = counter.load(kRelaxed);
-  do {
-    // Compared this way round, nothing overflows: sparse files may be of nearly 2^63 bytes.
-    if (amount > hard.load(kRelaxed) - std::max<std::int64_t>(held, 0)) return false;
-  } while (!counter.compare_exchange_weak(held, held + amount, kRelaxed));
-  return true;
-}
-
 // A change of one account, as a part of a change of several.
 struct Charge {
   Account* account;
@@ -33,9 +21,9 @@ struct Charge {
 };
 
 // Makes all changes or none. Returns the place of the first that was refused.
-std::optional<std::size_t> charge_all(std::span<const Charge> charges) {
+std::optional<std::size_t> charge_all(std::span<const Charge> charges, WallTime now) {
   for (std::size_t i = 0; i < charges.size(); ++i) {
-    if (charges[i].account->try_add(growing(charges[i].delta))) continue;
+    if (charges[i].account->try_add(growing(charges[i].delta), now)) continue;
     for (const Charge& done : charges.first(i)) done.account->add(-growing(done.delta));
     return i;
   }
@@ -45,16 +33,67 @@ std::optional<std::size_t> charge_all(std::span<const Charge> charges) {
 
 }  // namespace
 
-void Account::set_hard(std::int64_t bytes, std::int64_t inodes) {
-  hard_bytes_.store(bytes, kRelaxed);
-  hard_inodes_.store(inodes, kRelaxed);
+void LimitedCount::set(std::int64_t hard, std::int64_t soft, Duration grace) {
+  hard_.store(hard, kRelaxed);
+  soft_.store(soft, kRelaxed);
+  grace_.store(grace.count(), kRelaxed);
+  if (held() <= soft) over_since_.store(0, kRelaxed);
 }
 
-bool Account::try_add(const Usage& delta) {
+bool LimitedCount::grow(std::int64_t amount, WallTime now) {
+  if (amount == 0) return true;
+  const std::int64_t at = now.time_since_epoch().count();
+  std::int64_t held = held_.load(kRelaxed);
+  bool above = false;
+  bool crosses = false;
+  do {
+    // Compared this way round, nothing overflows: sparse files may be of nearly 2^63 bytes.
+    const std::int64_t present = std::max<std::int64_t>(held, 0);
+    if (amount > hard_.load(kRelaxed) - present) return false;
+    const std::int64_t soft = soft_.load(kRelaxed);
+    above = amount > soft - present;
+    crosses = above && present <= soft;
+    if (above) {
+      const std::int64_t grace = grace_.load(kRelaxed);
+      const std::int64_t since = over_since_.load(kRelaxed);
+      if (grace == 0 || (!crosses && since != 0 && at - since >= grace)) return false;
+    }
+  } while (!held_.compare_exchange_weak(held, held + amount, kRelaxed));
+  const std::int64_t since = std::max<std::int64_t>(at, 1);
+  if (crosses) {
+    over_since_.store(since, kRelaxed);
+  } else if (above) {
+    // Above before there was a limit, or by charges that nobody was asked for.
+    std::int64_t never = 0;
+    (void)over_since_.compare_exchange_strong(never, since, kRelaxed);
+  }
+  return true;
+}
+
+void LimitedCount::add(std::int64_t amount) {
+  if (amount == 0) return;
+  const std::int64_t held = held_.fetch_add(amount, kRelaxed) + amount;
+  if (amount < 0 && over_since_.load(kRelaxed) != 0 && held <= soft_.load(kRelaxed)) {
+    over_since_.store(0, kRelaxed);
+  }
+}
+
+void Account::set_limits(const ScopeLimits& limits) {
+  bytes_.set(limits.bytes, limits.soft_bytes, limits.grace);
+  inodes_.set(limits.inodes, limits.soft_inodes, limits.grace);
+}
+
+void Account::restore_over_soft(const OverSoft& since) {
+  bytes_.set_over_since(since.bytes);
+  inodes_.set_over_since(since.inodes);
+}
+
+bool Account::try_add(const Usage& delta, WallTime now) {
   const Usage growth = growing(delta);
-  if (!grow(bytes_, hard_bytes_, growth.bytes.n)) return false;
-  if (!grow(inodes_, hard_inodes_, growth.inodes)) {
-    add({-growth.bytes, 0});
+  const bool bytes_fit = bytes_.grow(growth.bytes.n, now);
+  if (!bytes_fit || !inodes_.grow(growth.inodes, now)) {
+    if (bytes_fit) bytes_.add(-growth.bytes.n);
+    refusals_.fetch_add(1, kRelaxed);
     return false;
   }
   add(delta - growth);
@@ -62,8 +101,8 @@ bool Account::try_add(const Usage& delta) {
 }
 
 void Account::add(const Usage& delta) {
-  if (delta.bytes.n != 0) bytes_.fetch_add(delta.bytes.n, kRelaxed);
-  if (delta.inodes != 0) inodes_.fetch_add(delta.inodes, kRelaxed);
+  bytes_.add(delta.bytes.n);
+  inodes_.add(delta.inodes);
 }
 
 void Cell::leave_policy_scopes() {
@@ -89,14 +128,22 @@ std::shared_ptr<UnitAccounts> UsageLedger::open_unit(UnitId unit, std::string_vi
 }
 
 Cell& UsageLedger::cell(UnitAccounts& unit, uid_t uid, gid_t gid) {
+  if (Cell* recent = unit.recent_.load(std::memory_order_acquire);
+      recent != nullptr && recent->uid == uid && recent->gid == gid) {
+    return *recent;
+  }
   const MutexLock lock(unit.mu_);
   const auto [place, made] = unit.cells_.try_emplace({uid, gid}, uid, gid);
   Cell& cell = place->second;
-  if (!made) return cell;
+  if (made) open_cell(unit, cell);
+  unit.recent_.store(&cell, std::memory_order_release);
+  return cell;
+}
+
+void UsageLedger::open_cell(UnitAccounts& unit, Cell& cell) {
   cell.scopes_[Cell::volume] = &volume_;
   cell.scopes_[Cell::unit] = &unit.total_;
   if (!unit.detached_) fill_scopes(unit, cell);
-  return cell;
 }
 
 void UsageLedger::fill_scopes(const UnitAccounts& unit, Cell& cell) {
@@ -106,13 +153,13 @@ void UsageLedger::fill_scopes(const UnitAccounts& unit, Cell& cell) {
   cell.scopes_[Cell::job] = unit.job_account_;
 }
 
-Status UsageLedger::reserve(Cell& cell, const Usage& delta) {
+Status UsageLedger::reserve(Cell& cell, const Usage& delta, WallTime now) {
   std::array<Charge, Cell::kScopes> charges;
   std::size_t count = 0;
   for (Account* scope : cell.scopes_) {
     if (scope != nullptr) charges[count++] = {scope, delta};
   }
-  if (const auto refused = charge_all(std::span(charges).first(count))) {
+  if (const auto refused = charge_all(std::span(charges).first(count), now)) {
     return fail(charges[*refused].account == &volume_ ? ENOSPC : EDQUOT);
   }
   cell.own_.add(delta);
@@ -126,7 +173,7 @@ void UsageLedger::settle(Cell& cell, const Usage& delta) {
   cell.own_.add(delta);
 }
 
-Status UsageLedger::move(Cell& from, Cell& to, const Usage& usage) {
+Status UsageLedger::move(Cell& from, Cell& to, const Usage& usage, WallTime now) {
   std::array<Charge, 2 * Cell::kScopes> charges;
   std::size_t count = 0;
   for (std::size_t i = 0; i < Cell::kScopes; ++i) {
@@ -136,7 +183,7 @@ Status UsageLedger::move(Cell& from, Cell& to, const Usage& usage) {
     if (gains != nullptr) charges[count++] = {gains, usage};
     if (loses != nullptr) charges[count++] = {loses, -usage};
   }
-  if (charge_all(std::span(charges).first(count))) return fail(EDQUOT);
+  if (charge_all(std::span(charges).first(count), now)) return fail(EDQUOT);
   from.own_.add(-usage);
   to.own_.add(usage);
   return {};
@@ -153,7 +200,7 @@ void UsageLedger::detach(UnitAccounts& unit) {
   }
 }
 
-Status UsageLedger::attach(UnitAccounts& unit) {
+Status UsageLedger::attach(UnitAccounts& unit, WallTime now) {
   const MutexLock lock(unit.mu_);
   if (!unit.detached_) return {};
   std::vector<Charge> charges;
@@ -163,7 +210,7 @@ Status UsageLedger::attach(UnitAccounts& unit) {
       if (cell.scopes_[scope] != nullptr) charges.push_back({cell.scopes_[scope], cell.usage()});
     }
   }
-  if (charge_all(charges)) {
+  if (charge_all(charges, now)) {
     for (auto& [who, cell] : unit.cells_) cell.leave_policy_scopes();
     return fail(EDQUOT);
   }
@@ -178,7 +225,38 @@ void UsageLedger::forget(UnitAccounts& unit) {
 
 Account& UsageLedger::scope(std::string_view name) {
   const MutexLock lock(mu_);
-  return accounts_.try_emplace(std::string(name)).first->second;
+  const auto [place, made] = accounts_.try_emplace(std::string(name));
+  if (made && limiter_) limit(place->second, limiter_(name));
+  return place->second;
+}
+
+void UsageLedger::set_limiter(Limiter limiter) {
+  const MutexLock lock(mu_);
+  limiter_ = std::move(limiter);
+}
+
+void UsageLedger::apply_limits() {
+  const MutexLock lock(mu_);
+  if (!limiter_) return;
+  limit(volume_, limiter_("volume"));
+  for (auto& [name, account] : accounts_) limit(account, limiter_(name));
+}
+
+void UsageLedger::limit_unit(UnitAccounts& unit, const std::string& path) {
+  const MutexLock lock(mu_);
+  if (limiter_) limit(unit.total_, limiter_("unit:" + path));
+}
+
+void UsageLedger::limit(Account& account, const ScopeLimits& limits) {
+  // Before the limit itself: who meets it must know the time.
+  if (limits.soft_bytes != kUnlimited || limits.soft_inodes != kUnlimited) has_soft_limits_ = true;
+  account.set_limits(limits);
+}
+
+void UsageLedger::for_each(
+    const std::function<void(const std::string& scope, Account& account)>& visit) {
+  const MutexLock lock(mu_);
+  for (auto& [name, account] : accounts_) visit(name, account);
 }
 
 std::vector<UsageLedger::Scope> UsageLedger::scopes() const {

@@ -21,7 +21,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <limits>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,28 +36,69 @@
 
 namespace ebbfs {
 
-inline constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
+// One counter of a scope, with its limits.
+class LimitedCount {
+ public:
+  [[nodiscard]] std::int64_t held() const { return held_.load(std::memory_order_relaxed); }
+  void set(std::int64_t hard, std::int64_t soft, Duration grace);
+  // Adds `amount` (>= 0) where the limits allow it at `now`; false, and nothing changed, otherwise.
+  [[nodiscard]] bool grow(std::int64_t amount, WallTime now);
+  // Adds without asking, of either sign.
+  void add(std::int64_t amount);
+  // Since when the soft limit is passed; the epoch when it is not.
+  [[nodiscard]] WallTime over_since() const {
+    return WallTime(Duration(over_since_.load(std::memory_order_relaxed)));
+  }
+  [[nodiscard]] std::int64_t hard() const { return hard_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::int64_t soft() const { return soft_.load(std::memory_order_relaxed); }
+  [[nodiscard]] Duration grace() const { return Duration(grace_.load(std::memory_order_relaxed)); }
+  void set_over_since(WallTime since) {
+    over_since_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<std::int64_t> held_{0};
+  std::atomic<std::int64_t> hard_{kUnlimited};
+  std::atomic<std::int64_t> soft_{kUnlimited};
+  std::atomic<std::int64_t> grace_{0};       // nanoseconds
+  std::atomic<std::int64_t> over_since_{0};  // WallTime; 0 while not above the soft limit
+};
 
 // One scope's counters, on a cache line of their own: threads that charge different scopes do not
 // slow each other. Lives as long as the ledger (unit accounts: as their UnitAccounts). Memory order
 // is relaxed throughout: each counter is right by itself, and orders nothing else.
 class alignas(64) Account {
  public:
-  [[nodiscard]] Usage usage() const {
-    return {{bytes_.load(std::memory_order_relaxed)}, inodes_.load(std::memory_order_relaxed)};
+  [[nodiscard]] Usage usage() const { return {{bytes_.held()}, inodes_.held()}; }
+  // Lowering one below the usage refuses growth, removes nothing.
+  void set_limits(const ScopeLimits& limits);
+  [[nodiscard]] ScopeLimits limits() const {
+    return {bytes_.hard(), bytes_.soft(), inodes_.hard(), inodes_.soft(), bytes_.grace()};
   }
-  // Hard limits, >= 0 or kUnlimited. Lowering one below the usage refuses growth, removes nothing.
-  void set_hard(std::int64_t bytes, std::int64_t inodes);
-  // Adds `delta`, growing parts only where the limit allows; false and unchanged otherwise.
-  [[nodiscard]] bool try_add(const Usage& delta);
+  void set_hard(std::int64_t bytes, std::int64_t inodes) {
+    set_limits({.bytes = bytes, .inodes = inodes});
+  }
+  // Adds `delta`, growing parts only where the limits allow at `now`; false and unchanged
+  // otherwise.
+  [[nodiscard]] bool try_add(const Usage& delta, WallTime now = {});
   // Adds without asking: for giving back, loading, and moves already decided.
   void add(const Usage& delta);
 
+  // How often growth was refused.
+  [[nodiscard]] std::uint64_t refusals() const { return refusals_.load(std::memory_order_relaxed); }
+  // Since when each soft limit is passed; the epoch when it is not. Restored after a restart.
+  struct OverSoft {
+    WallTime bytes{};
+    WallTime inodes{};
+    bool operator==(const OverSoft&) const = default;
+  };
+  [[nodiscard]] OverSoft over_soft() const { return {bytes_.over_since(), inodes_.over_since()}; }
+  void restore_over_soft(const OverSoft& since);
+
  private:
-  std::atomic<std::int64_t> bytes_{0};
-  std::atomic<std::int64_t> inodes_{0};
-  std::atomic<std::int64_t> hard_bytes_{kUnlimited};
-  std::atomic<std::int64_t> hard_inodes_{kUnlimited};
+  LimitedCount bytes_;
+  LimitedCount inodes_;
+  std::atomic<std::uint64_t> refusals_{0};
 };
 
 class UnitAccounts;
@@ -111,6 +152,8 @@ class UnitAccounts {
   Account total_;
   mutable Mutex mu_;
   bool detached_ GUARDED_BY(mu_) = false;
+  // The cell asked for last: most units have one user. Cells stay where they are.
+  std::atomic<Cell*> recent_{nullptr};
   std::map<std::pair<uid_t, gid_t>, Cell> cells_ GUARDED_BY(mu_);
 };
 
@@ -129,26 +172,42 @@ class UsageLedger {
   [[nodiscard]] Cell& cell(UnitAccounts& unit, uid_t uid, gid_t gid) EXCLUDES(mu_, unit.mu_);
 
   // Charges `delta` to the cell and to every scope it is in, as a whole or not at all. Shrinking
-  // parts always succeed. Errors: ENOSPC when `volume` is the one that is full, else EDQUOT.
-  [[nodiscard]] Status reserve(Cell& cell, const Usage& delta);
+  // parts always succeed. `now` is for soft limits and may be left out while has_soft_limits() is
+  // false. Errors: ENOSPC when `volume` is the one that is full, else EDQUOT.
+  [[nodiscard]] Status reserve(Cell& cell, const Usage& delta, WallTime now = {});
   // Adds `delta` (of either sign) without asking: settling, giving back, loading counts.
   void settle(Cell& cell, const Usage& delta);
   // Moves `usage` from one cell to another: EDQUOT, and nothing moved, where a scope that `from` is
   // not in would pass its limit. Scopes that both are in do not change. Either part of `usage` may
   // be negative; it is `from` that grows by that one then, within the limits of its scopes.
-  [[nodiscard]] Status move(Cell& from, Cell& to, const Usage& usage);
+  [[nodiscard]] Status move(Cell& from, Cell& to, const Usage& usage, WallTime now = {});
 
   // Of these, REQUIRES: the unit is still. Detaches a whole unit from class, user, group and job;
   // the volume keeps the charge (trash), as does the unit's own total. Later changes through its
   // cells, old or new, reach these two only. `attach` is the opposite (restore): EDQUOT, and
   // nothing changed, where it does not fit.
   void detach(UnitAccounts& unit) EXCLUDES(unit.mu_);
-  [[nodiscard]] Status attach(UnitAccounts& unit) EXCLUDES(mu_, unit.mu_);
+  [[nodiscard]] Status attach(UnitAccounts& unit, WallTime now = {}) EXCLUDES(mu_, unit.mu_);
   // Takes the whole unit's charge from every scope (trash purged, or contents gone): all counters
   // of its cells become zero. What they held must not be given back again afterwards.
   void forget(UnitAccounts& unit) EXCLUDES(unit.mu_);
 
   [[nodiscard]] Account& volume() { return volume_; }
+  // Whether a soft limit was ever set.
+  [[nodiscard]] bool has_soft_limits() const {
+    return has_soft_limits_.load(std::memory_order_relaxed);
+  }
+  // What limits each account, by the name that scopes() gives it: asked when it is made, and for
+  // all of them, and "volume", by apply_limits(). Set before accounts are made; called with a lock
+  // held, so it must not call back.
+  using Limiter = std::function<ScopeLimits(std::string_view scope)>;
+  void set_limiter(Limiter limiter) EXCLUDES(mu_);
+  void apply_limits() EXCLUDES(mu_);
+  // The same for a unit, whose account has no name here: "unit:PATH".
+  void limit_unit(UnitAccounts& unit, const std::string& path) EXCLUDES(mu_);
+  // Calls `visit` for every named account, by name.
+  void for_each(const std::function<void(const std::string& scope, Account& account)>& visit)
+      EXCLUDES(mu_);
   // The account of a scope by the name that scopes() gives it, made on first use: to limit it.
   [[nodiscard]] Account& scope(std::string_view name) EXCLUDES(mu_);
   // Usage by name of scope, for showing: "class:worktree", "user:1000", "group:1000", "job:ci-1".
@@ -162,11 +221,15 @@ class UsageLedger {
   [[nodiscard]] Usage class_usage(std::string_view class_name) const EXCLUDES(mu_);
 
  private:
+  void limit(Account& account, const ScopeLimits& limits);
+  void open_cell(UnitAccounts& unit, Cell& cell) REQUIRES(unit.mu_) EXCLUDES(mu_);
   void fill_scopes(const UnitAccounts& unit, Cell& cell) EXCLUDES(mu_);
 
   Account volume_;
   mutable Mutex mu_;
   std::map<std::string, Account, std::less<>> accounts_ GUARDED_BY(mu_);
+  Limiter limiter_ GUARDED_BY(mu_);
+  std::atomic<bool> has_soft_limits_{false};
 };
 
 }  // namespace ebbfs

@@ -35,6 +35,11 @@ struct Event {
   static Record make(RecordMaker& maker) { return maker.event(); }
   static Result<Record> decode(std::string_view bytes) { return decode_event(bytes); }
 };
+struct Quota {
+  using Record = QuotaRecord;
+  static Record make(RecordMaker& maker) { return maker.quota(); }
+  static Result<Record> decode(std::string_view bytes) { return decode_quota(bytes); }
+};
 
 template <typename Kind>
 class RecordCodec : public testing::Test {
@@ -54,7 +59,7 @@ class RecordCodec : public testing::Test {
   RecordMaker maker_{kSeed};
 };
 
-using Kinds = testing::Types<Unit, Lock, Trash, Event>;
+using Kinds = testing::Types<Unit, Lock, Trash, Event, Quota>;
 TYPED_TEST_SUITE(RecordCodec, Kinds);
 
 TYPED_TEST(RecordCodec, GivesBackWhatWasEncoded) {
@@ -130,11 +135,12 @@ TEST(RecordCodecHandle, RefusesAHandleLongerThanItsBuffer) {
 }
 
 TEST(RecordNames, AreDifferentForEachEventKind) {
+  constexpr int kLast = static_cast<int>(EventRecord::Kind::quota);
   std::set<std::string_view> names;
-  for (int kind = 0; kind <= static_cast<int>(EventRecord::Kind::would_remove); ++kind) {
+  for (int kind = 0; kind <= kLast; ++kind) {
     names.insert(to_string(static_cast<EventRecord::Kind>(kind)));
   }
-  EXPECT_EQ(names.size(), 16U);
+  EXPECT_EQ(names.size(), kLast + 1U);
 }
 
 TEST(Charge, RoundsUpToBlocksAndNeverOverflows) {

@@ -103,7 +103,7 @@ TrashRecord RecordMaker::trash() {
 
 EventRecord RecordMaker::event() {
   EventRecord event;
-  event.kind = static_cast<EventRecord::Kind>(random_() % 16);
+  event.kind = static_cast<EventRecord::Kind>(random_() % 17);
   event.sequence = number();
   event.time = time();
   event.path = text();
@@ -114,6 +114,19 @@ EventRecord RecordMaker::event() {
   event.usage = usage();
   event.detail = text();
   return event;
+}
+
+QuotaRecord RecordMaker::quota() {
+  QuotaRecord quota;
+  quota.scope = text();
+  quota.exception = coin();
+  quota.limits = {signed_number(), signed_number(), signed_number(), signed_number(),
+                  Duration{signed_number()}};
+  quota.set_by = static_cast<uid_t>(number());
+  quota.set_at = time();
+  quota.bytes_over_since = time();
+  quota.inodes_over_since = time();
+  return quota;
 }
 
 BootId sample_boot() {

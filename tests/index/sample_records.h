@@ -22,6 +22,7 @@ class RecordMaker {
   [[nodiscard]] LockRecord lock();
   [[nodiscard]] TrashRecord trash();
   [[nodiscard]] EventRecord event();
+  [[nodiscard]] QuotaRecord quota();
 
  private:
   std::uint64_t number();  // small, large and extreme ones
