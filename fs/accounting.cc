@@ -11,7 +11,7 @@ bool Accounting::mark(InodeId inode) {
 
 Result<Reservation> Accounting::reserve(const Payer& payer, const Usage& usage) {
   Cell& cell = ledger_.cell(payer.unit.accounts(), payer.uid, payer.gid);
-  const auto reserved = ledger_.reserve(cell, usage);
+  const auto reserved = ledger_.reserve(cell, usage, now());
   if (!reserved) return std::unexpected(reserved.error());
   return Reservation(ledger_, cell, usage);
 }
@@ -36,7 +36,7 @@ Status Accounting::move(const Payer& from, const Payer& to, InodeId inode, const
   Cell& source = ledger_.cell(from.unit.accounts(), from.uid, from.gid);
   Cell& target = ledger_.cell(to.unit.accounts(), to.uid, to.gid);
   if (&source == &target) return {};
-  return ledger_.move(source, target, present);
+  return ledger_.move(source, target, present, now());
 }
 
 void Accounting::forget_counted() {

@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "fs/clock.h"
 #include "fs/unit_table.h"
 #include "index/mutex.h"
 #include "index/result.h"
@@ -61,7 +62,8 @@ class Reservation {
 
 class Accounting {
  public:
-  explicit Accounting(UsageLedger& ledger) : ledger_(ledger) {}
+  // Both outlive the object.
+  Accounting(UsageLedger& ledger, const Clock& clock) : ledger_(ledger), clock_(clock) {}
   Accounting(const Accounting&) = delete;
   Accounting& operator=(const Accounting&) = delete;
 
@@ -93,7 +95,13 @@ class Accounting {
   // False when it was marked before.
   bool mark(InodeId inode);
 
+  // For soft limits; the clock is not read while there is none.
+  [[nodiscard]] WallTime now() const {
+    return ledger_.has_soft_limits() ? clock_.wall_now() : WallTime{};
+  }
+
   UsageLedger& ledger_;
+  const Clock& clock_;
   std::array<Shard, kShards> shards_;
 };
 

@@ -6,9 +6,35 @@
 #include <algorithm>
 
 #include "fs/filesystem.h"
+#include "fs/virtual_files.h"
 
 namespace ebbfs {
 namespace {
+
+// What df shows where `account` has hard limits: these, never more room than there is.
+void narrow(struct statvfs& space, const Account& account) {
+  const ScopeLimits limits = account.limits();
+  const Usage usage = account.usage();
+  const auto room = [](std::int64_t limit, std::int64_t held) {
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(limit - std::max<std::int64_t>(held, 0), 0));
+  };
+  if (limits.bytes != kUnlimited) {
+    const std::uint64_t free = room(limits.bytes, usage.bytes.n) / space.f_frsize;
+    space.f_bavail = std::min<std::uint64_t>(space.f_bavail, free);
+    space.f_bfree = space.f_bavail;
+    space.f_blocks =
+        space.f_bfree +
+        static_cast<std::uint64_t>(std::max<std::int64_t>(usage.bytes.n, 0)) / space.f_frsize;
+  }
+  if (limits.inodes != kUnlimited) {
+    const std::uint64_t free = room(limits.inodes, usage.inodes);
+    space.f_favail = space.f_files == 0 ? free : std::min<std::uint64_t>(space.f_favail, free);
+    space.f_ffree = space.f_favail;
+    space.f_files =
+        space.f_ffree + static_cast<std::uint64_t>(std::max<std::int64_t>(usage.inodes, 0));
+  }
+}
 
 // Bits of a mode that chmod sets.
 constexpr mode_t kModeBits = 07777;
@@ -156,8 +182,14 @@ Status Filesystem::remove_xattr(const Caller& caller, InodeId id, const char* na
 }
 
 Result<struct statvfs> Filesystem::filesystem_stat(InodeId id) {
-  (void)id;
-  return volume_.backing.filesystem_stat();
+  auto space = volume_.backing.filesystem_stat();
+  if (!space) return space;
+  narrow(*space, volume_.ledger.volume());
+  const InodeRef inode = VirtualFiles::owns(id) ? InodeRef() : volume_.inodes.find(id);
+  if (!inode) return space;
+  const UnitRef unit = inode->unit();
+  if (unit && !unit->is_root()) narrow(*space, unit->accounts().total());
+  return space;
 }
 
 }  // namespace ebbfs

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Answers the requests of ebbctl (fs/control_protocol.h); control.cc, and listing.cc for the lists.
+// Answers the requests of ebbctl (fs/control_protocol.h); control.cc, listing.cc for the
+// lists, and quota_requests.cc.
 // The kernel vouches for the caller's uid: root and the owner of a thing may change it, users see
 // what is theirs, everybody sees the volume's state. Threading: any thread, holding no lock and
 // inside no unit.
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -62,6 +64,14 @@ class Control {
   [[nodiscard]] ControlReply expire(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply policy_show() const;
   [[nodiscard]] ControlReply policy_reload(const Caller& caller);
+
+  // Quotas (quota_requests.cc).
+  [[nodiscard]] ControlReply quota_list(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply quota_set(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply quota_clear(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] static bool may_see_quota(const Caller& caller, const std::string& scope,
+                                          const std::set<std::string>& own);
+  void journal_quota(const Caller& caller, const std::string& scope, std::string_view what);
 
   [[nodiscard]] std::vector<ClassView> class_views() const;
   [[nodiscard]] std::vector<UserView> user_views(const Caller& caller) const;

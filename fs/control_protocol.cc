@@ -25,7 +25,8 @@ class RequestWriter {
   void field(const char* key, const T& value) {
     if (value != T{}) out_[key] = value;
   }
-  void field(const char* key, const std::optional<std::uint64_t>& value) {
+  template <std::integral T>
+  void field(const char* key, const std::optional<T>& value) {
     if (value) out_[key] = *value;
   }
   void field(const char* key, const std::optional<Duration>& value) {
@@ -88,6 +89,12 @@ void visit(Visitor& v, Request& request) {
   v.field("job", request.filter.job);
   v.field("state", request.filter.state);
   v.field("kind", request.filter.kind);
+  v.path("scope", request.scope);
+  v.field("quota_bytes", request.quota.bytes);
+  v.field("quota_soft_bytes", request.quota.soft_bytes);
+  v.field("quota_inodes", request.quota.inodes);
+  v.field("quota_soft_inodes", request.quota.soft_inodes);
+  v.field("quota_grace", request.quota.grace);
 }
 
 // -1 when there is none.

@@ -38,9 +38,15 @@ inline constexpr std::string_view kShow = "show";      // path: ShowView
 // path, filter.kind, since, limit, after: EventsView. Without `after` the newest `limit`; with it
 // the first `limit` that are newer.
 inline constexpr std::string_view kEvents = "events";
-inline constexpr std::string_view kPin = "pin";                     // path: ChangeView
-inline constexpr std::string_view kUnpin = "unpin";                 // path: ChangeView
-inline constexpr std::string_view kExpire = "expire";               // path, dry_run: ChangeView
+inline constexpr std::string_view kPin = "pin";        // path: ChangeView
+inline constexpr std::string_view kUnpin = "unpin";    // path: ChangeView
+inline constexpr std::string_view kExpire = "expire";  // path, dry_run: ChangeView
+// scope ("": all that hold or limit something): QuotasView
+inline constexpr std::string_view kQuotaList = "quota-list";
+// scope, quota: QuotasView of what is in force then
+inline constexpr std::string_view kQuotaSet = "quota-set";
+inline constexpr std::string_view kQuotaClear =
+    "quota-clear";  // scope: QuotasView, of what is left
 inline constexpr std::string_view kPolicyShow = "policy-show";      // PolicyView
 inline constexpr std::string_view kPolicyReload = "policy-reload";  // PolicyView
 }  // namespace command
@@ -65,6 +71,16 @@ struct ControlFilter {
   bool operator==(const ControlFilter&) const = default;
 };
 
+// Limits to set; what is empty stays as it is. kUnlimited takes a limit away.
+struct QuotaChange {
+  std::optional<std::int64_t> bytes;
+  std::optional<std::int64_t> soft_bytes;
+  std::optional<std::int64_t> inodes;
+  std::optional<std::int64_t> soft_inodes;
+  std::string grace;  // as in a policy: "7d", "none"
+  bool operator==(const QuotaChange&) const = default;
+};
+
 struct ControlRequest {
   std::string command;
   std::string path;  // relative to the volume root, "" for the root; see valid_volume_path
@@ -74,6 +90,8 @@ struct ControlRequest {
   std::optional<Duration> since;       // not older than this
   std::string sort;                    // "": the daemon's choice
   ControlFilter filter;
+  std::string scope;  // of a quota: "user:ci", "unit:worktrees/job-17", "user:*"
+  QuotaChange quota;
   bool operator==(const ControlRequest&) const = default;
 };
 

@@ -86,7 +86,8 @@ struct Parts {
   std::unique_ptr<ProcessTable> processes;
   SystemClock clock;
   UsageLedger ledger;
-  Accounting accounting{ledger};
+  Accounting accounting{ledger, clock};
+  std::unique_ptr<Quotas> quotas;
   std::unique_ptr<Rules> rules;
   InodeTable inodes;
   std::unique_ptr<DirCache> directories;
@@ -141,6 +142,10 @@ std::expected<void, std::string> open_storage(const Options& options, Parts& par
 }
 
 std::expected<void, std::string> load_volume(Parts& parts) {
+  parts.quotas = std::make_unique<Quotas>(*parts.index, parts.ledger, parts.clock);
+  if (const auto loaded = parts.quotas->load(*parts.rules->policy()); !loaded) {
+    return cannot("cannot load quotas", loaded.error(), "");
+  }
   // The trash first: finishing what a crash left half done changes units and locks.
   auto units = parts.index->load_units();
   if (!units) return cannot("cannot load units", units.error(), "");
@@ -151,7 +156,7 @@ std::expected<void, std::string> load_volume(Parts& parts) {
   parts.locks = std::make_unique<LockTable>(*parts.index, *parts.processes);
   parts.volume = std::unique_ptr<Volume>(new Volume{
       *parts.backing, parts.clock, *parts.processes, *parts.index, parts.ledger, parts.accounting,
-      *parts.rules, parts.inodes, *parts.directories, *parts.units, *parts.locks});
+      *parts.rules, parts.inodes, *parts.directories, *parts.units, *parts.locks, *parts.quotas});
   parts.trash = std::make_unique<Trash>(*parts.volume);
   if (const auto loaded = parts.trash->load(); !loaded) {
     return cannot("cannot load the trash", loaded.error(), "");
@@ -161,6 +166,7 @@ std::expected<void, std::string> load_volume(Parts& parts) {
   for (UnitRecord& unit : *units) {
     if (unit.id != kRootUnit) parts.units->restore(std::move(unit));
   }
+  parts.quotas->start(*parts.units);
   auto locks = parts.index->load_locks();
   if (!locks) return cannot("cannot load locks", locks.error(), "");
   const auto policy = parts.rules->policy();
@@ -218,6 +224,7 @@ std::expected<void, std::string> reload_policy(const Options& options, Parts& pa
   spdlog::info("event=policy_loaded source={}", policy->source);
   journal_policy(parts, EventRecord::Kind::policy_loaded, policy->source);
   parts.rules->replace(std::make_shared<const Policy>(std::move(*policy)));
+  parts.quotas->policy_changed(*parts.rules->policy());
   parts.reaper->rules_changed();
   return {};
 }

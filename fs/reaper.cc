@@ -232,6 +232,7 @@ void Reaper::keep_house() {
   if (now - settled_ >= kSettleEach) {
     settled_ = now;
     locks_.settle();
+    volume_.quotas.watch();
   }
   if (now - flushed_ >= kFlushEach) {
     flushed_ = now;

@@ -46,7 +46,8 @@ Result<Trash::Restored> Trash::put_back(const Entry& entry) {
   if (!parent) return std::unexpected(parent.error());
   const auto above = backing.stat(parent->get(), "");
   if (!above) return std::unexpected(above.error());
-  if (const auto fits = volume_.ledger.attach(entry.holder->accounts()); !fits) {
+  if (const auto fits = volume_.ledger.attach(entry.holder->accounts(), volume_.clock.wall_now());
+      !fits) {
     return std::unexpected(fits.error());
   }
   Restored restored;

@@ -50,6 +50,7 @@ UnitRef UnitTable::make(UnitRecord record, std::optional<WallTime> due) {
       ledger_.settle(ledger_.cell(*accounts, held.uid, held.gid), held.usage);
     }
   }
+  if (record.id != kRootUnit) ledger_.limit_unit(*accounts, record.path);
   return std::make_shared<Unit>(std::move(record), std::move(accounts), due);
 }
 
@@ -122,6 +123,7 @@ Status UnitTable::set_path(Unit& unit, std::string path) {
   const MutexLock lock(unit.mu_);
   if (unit.retired_) return fail(ESTALE);
   unit.record_.path = std::move(path);
+  ledger_.limit_unit(unit.accounts(), unit.record_.path);
   return store(unit, unit.record_locked());
 }
 

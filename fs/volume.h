@@ -24,6 +24,7 @@
 #include "fs/inode_table.h"
 #include "fs/lock_table.h"
 #include "fs/process_table.h"
+#include "fs/quotas.h"
 #include "fs/unit_table.h"
 #include "index/unit_index.h"
 #include "index/usage.h"
@@ -70,6 +71,7 @@ struct Volume {
   DirCache& directories;
   UnitTable& units;
   LockTable& locks;
+  Quotas& quotas;
   // Two looks at the same unknown top must not record two units.
   Mutex recording_mu{};
 };

@@ -25,6 +25,7 @@ struct Invocation {
   ControlRequest request;
   bool follow = false;                                // events
   bool orphans = false;                               // locks
+  bool all = false;                                   // quota list
   std::string file;                                   // policy check
   std::function<int(Invocation&, const Style&)> run;  // returns the exit code
 };
@@ -41,6 +42,7 @@ void add_path(CLI::App& command, Invocation& invocation, const std::string& abou
 // Each adds its group of commands.
 void add_query_commands(CLI::App& app, Invocation& invocation);   // status units locks show events
 void add_change_commands(CLI::App& app, Invocation& invocation);  // pin unpin expire
+void add_quota_commands(CLI::App& app, Invocation& invocation);   // quota list|show|set...
 void add_policy_commands(CLI::App& app, Invocation& invocation);  // policy show|check|reload
 
 // Finds the mount and asks it; `request.path` is set on the way.

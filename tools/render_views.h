@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "fs/control_quota.h"
 #include "fs/control_status.h"
 #include "fs/control_views.h"
 #include "tools/render.h"
@@ -18,6 +19,7 @@ namespace ebbfs {
 [[nodiscard]] std::string render(const ShowView& show, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const ChangeView& change, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const EventsView& events, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const QuotasView& quotas, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const PolicyView& policy, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const CheckView& check, const Style& style, WallTime now);
 

@@ -123,13 +123,15 @@ VolumeRig::~VolumeRig() {
 }
 
 void VolumeRig::load() {
-  parts_ = std::make_unique<Parts>();
+  parts_ = std::make_unique<Parts>(clock);
   Parts& p = *parts_;
   p.backing = Backing::open(tree.path()).value();
   p.index = UnitIndex::open(faults).value();
   auto policy = parse_policy(policy_text, "rig.toml");
   ASSERT_TRUE(policy.has_value()) << policy.error().message();
   p.rules = std::make_unique<Rules>(std::make_shared<const Policy>(std::move(*policy)));
+  p.quotas = std::make_unique<Quotas>(*p.index, p.ledger, clock);
+  ASSERT_TRUE(p.quotas->load(*p.rules->policy()).has_value());
   std::vector<UnitRecord> stored = p.index->load_units().value();
   const auto root = std::ranges::find(stored, kRootUnit, &UnitRecord::id);
   p.units =
@@ -137,7 +139,7 @@ void VolumeRig::load() {
   p.locks = std::make_unique<LockTable>(*p.index, processes);
   p.volume = std::unique_ptr<Volume>(new Volume{*p.backing, clock, processes, *p.index, p.ledger,
                                                 p.accounting, *p.rules, p.inodes, p.directories,
-                                                *p.units, *p.locks});
+                                                *p.units, *p.locks, *p.quotas});
   p.trash = std::make_unique<Trash>(*p.volume);
   ASSERT_TRUE(p.trash->load().has_value());
   // Again: what a crash had interrupted is finished now.
@@ -145,6 +147,7 @@ void VolumeRig::load() {
   for (UnitRecord& unit : stored) {
     if (unit.id != kRootUnit) p.units->restore(std::move(unit));
   }
+  p.quotas->start(*p.units);
   const auto in_force = p.rules->policy();
   auto locks = p.index->load_locks().value();
   for (LockRecord& record : locks) {

@@ -106,11 +106,13 @@ class VolumeRig {
 
   // Of one mount.
   struct Parts {
+    explicit Parts(const Clock& clock) : accounting(ledger, clock) {}
     std::unique_ptr<Backing> backing;
     std::unique_ptr<UnitIndex> index;
     UsageLedger ledger;
-    Accounting accounting{ledger};
+    Accounting accounting;
     std::unique_ptr<Rules> rules;
+    std::unique_ptr<Quotas> quotas;
     InodeTable inodes;
     DirCache directories{64};
     std::unique_ptr<UnitTable> units;

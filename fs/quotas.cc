@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/quotas.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+
+#include "fs/control_protocol.h"
+#include "fs/user_names.h"
+
+namespace ebbfs {
+namespace {
+
+constexpr std::array kWarnAt = {100, 90, 80};
+// A warning may come again when usage has fallen this far below.
+constexpr int kRearmPercent = 5;
+
+int percent_of(std::int64_t held, std::int64_t hard, std::int64_t soft) {
+  const std::int64_t limit = hard != kUnlimited ? hard : soft;
+  if (limit == kUnlimited) return 0;
+  if (limit == 0) return held > 0 ? 100 : 0;
+  return static_cast<int>(
+      std::min(100.0, 100.0 * static_cast<double>(held) / static_cast<double>(limit)));
+}
+
+int percent_of(const Usage& usage, const ScopeLimits& limits) {
+  return std::max(percent_of(usage.bytes.n, limits.bytes, limits.soft_bytes),
+                  percent_of(usage.inodes, limits.inodes, limits.soft_inodes));
+}
+
+std::string part_of(std::int64_t held, std::int64_t hard, std::int64_t soft, bool bytes) {
+  const std::int64_t limit = hard != kUnlimited ? hard : soft;
+  const auto text = [&](std::int64_t n) {
+    return bytes ? format_bytes_exact(Bytes{n}) : std::to_string(n);
+  };
+  if (limit == kUnlimited) return text(held);
+  return text(held) + " of " + text(limit);
+}
+
+// Users and groups by number. Those that the host does not know match nothing.
+std::vector<QuotaRule> canonical_rules(const Policy& policy) {
+  std::vector<QuotaRule> rules = policy.quotas;
+  for (QuotaRule& rule : rules) {
+    if (auto scope = Quotas::canonical(rule.scope, policy)) {
+      rule.scope = std::move(*scope);
+    } else {
+      spdlog::warn("event=quota_ignored scope={:?} why={:?}", rule.scope, scope.error());
+    }
+  }
+  return rules;
+}
+
+}  // namespace
+
+std::expected<std::string, std::string> Quotas::canonical(std::string_view text,
+                                                          const Policy& policy) {
+  const std::size_t colon = text.find(':');
+  const std::string_view kind = text.substr(0, colon);
+  const std::string name(colon == std::string_view::npos ? "" : text.substr(colon + 1));
+  const auto all = [&](auto number) { return std::string(kind) + ":" + std::to_string(number); };
+  if (text == "volume") return std::string(text);
+  if (!name.empty() &&
+      (kind == "job" || kind == "user" || kind == "group" || kind == "class" || kind == "unit")) {
+    if (name == "*" || kind == "job") return std::string(text);
+    if (kind == "user") {
+      if (const auto uid = user_id(name)) return all(*uid);
+      return std::unexpected("there is no user " + name + "; a number does as well");
+    }
+    if (kind == "group") {
+      if (const auto gid = group_id(name)) return all(*gid);
+      return std::unexpected("there is no group " + name + "; a number does as well");
+    }
+    if (kind == "class") {
+      if (policy.find_class(name) != nullptr) return std::string(text);
+      return std::unexpected("the policy has no class " + name);
+    }
+    if (valid_volume_path(name)) return std::string(text);
+    return std::unexpected("a unit is named by its path from the root of the volume, got " + name);
+  }
+  return std::unexpected(
+      "expected volume, class:NAME, unit:PATH, user:NAME, group:NAME or job:NAME, or * for NAME, "
+      "got \"" +
+      std::string(text) + "\"");
+}
+
+std::string Quotas::shown(const std::string& scope) {
+  const std::size_t colon = scope.find(':');
+  if (colon == std::string::npos || scope.ends_with(":*")) return scope;
+  const std::string kind = scope.substr(0, colon);
+  if (kind != "user" && kind != "group") return scope;
+  const auto id = static_cast<uid_t>(std::stoul(scope.substr(colon + 1)));
+  const std::string name = kind == "user" ? user_name(id) : group_name(id);
+  return name.empty() ? scope : kind + ":" + name;
+}
+
+std::shared_ptr<const QuotaTable> Quotas::table() const {
+  const MutexLock lock(mu_);
+  return table_;
+}
+
+void Quotas::replace_table(const std::vector<QuotaRule>& rules, QuotaTable::Exceptions exceptions) {
+  auto table = std::make_shared<const QuotaTable>(rules, std::move(exceptions));
+  const MutexLock lock(mu_);
+  rules_ = rules;
+  table_ = std::move(table);
+}
+
+QuotaInForce Quotas::in_force(std::string_view scope) const { return table()->in_force(scope); }
+
+Status Quotas::load(const Policy& policy) {
+  auto records = index_.load_quotas();
+  if (!records) return std::unexpected(records.error());
+  loaded_ = std::move(*records);
+  QuotaTable::Exceptions exceptions;
+  for (const QuotaRecord& record : loaded_) {
+    if (record.exception) exceptions.emplace(record.scope, record.limits);
+  }
+  replace_table(canonical_rules(policy), std::move(exceptions));
+  ledger_.set_limiter([this](std::string_view scope) { return in_force(scope).limits; });
+  return {};
+}
+
+void Quotas::start(UnitTable& units) {
+  units_ = &units;
+  apply();
+  for (const QuotaRecord& record : loaded_) {
+    const Account::OverSoft since{record.bytes_over_since, record.inodes_over_since};
+    if (since != Account::OverSoft{}) warned_[record.scope].over_soft = since;
+  }
+  loaded_.clear();
+  for (const Named& named : accounts()) {
+    const auto stored = warned_.find(named.scope);
+    if (stored != warned_.end()) named.account->restore_over_soft(stored->second.over_soft);
+  }
+}
+
+void Quotas::apply() {
+  ledger_.apply_limits();
+  if (units_ == nullptr) return;
+  for (const UnitRef& unit : units_->all()) ledger_.limit_unit(unit->accounts(), unit->path());
+}
+
+void Quotas::policy_changed(const Policy& policy) {
+  {
+    const MutexLock changing(changing_mu_);
+    replace_table(canonical_rules(policy), table()->exceptions());
+  }
+  apply();
+}
+
+Status Quotas::set(const std::string& scope, const ScopeLimits& limits, uid_t by) {
+  {
+    const MutexLock changing(changing_mu_);
+    QuotaRecord record;
+    record.scope = scope;
+    record.exception = true;
+    record.limits = limits;
+    record.set_by = by;
+    record.set_at = clock_.wall_now();
+    if (const auto stored = index_.put_quota(record); !stored) return stored;
+    const auto rules = [&] {
+      const MutexLock lock(mu_);
+      return rules_;
+    }();
+    QuotaTable::Exceptions exceptions = table()->exceptions();
+    exceptions.insert_or_assign(scope, limits);
+    replace_table(rules, std::move(exceptions));
+  }
+  apply();
+  return {};
+}
+
+Result<bool> Quotas::clear(const std::string& scope) {
+  {
+    const MutexLock changing(changing_mu_);
+    QuotaTable::Exceptions exceptions = table()->exceptions();
+    if (exceptions.erase(scope) == 0) return false;
+    if (const auto erased = index_.erase_quota(scope); !erased) {
+      return std::unexpected(erased.error());
+    }
+    const auto rules = [&] {
+      const MutexLock lock(mu_);
+      return rules_;
+    }();
+    replace_table(rules, std::move(exceptions));
+  }
+  apply();
+  return true;
+}
+
+std::vector<Quotas::Named> Quotas::accounts() const {
+  std::vector<Named> all{{"volume", nullptr, &ledger_.volume()}};
+  ledger_.for_each([&](const std::string& scope, Account& account) {
+    all.push_back({scope, nullptr, &account});
+  });
+  if (units_ == nullptr) return all;
+  for (UnitRef& unit : units_->all()) {
+    Account& account = unit->accounts().total();
+    all.push_back({"unit:" + unit->path(), std::move(unit), &account});
+  }
+  return all;
+}
+
+std::vector<Quotas::Row> Quotas::rows() const {
+  const auto table = this->table();
+  std::vector<Row> rows;
+  std::map<std::string_view, bool> seen;
+  const std::vector<Named> all = accounts();
+  for (const Named& named : all) {
+    Row row{named.scope, named.account->usage(), table->in_force(named.scope),
+            named.account->over_soft(), named.account->refusals()};
+    seen.emplace(named.scope, true);
+    if (row.usage != Usage{} || row.quota.origin != QuotaInForce::Origin::none) {
+      rows.push_back(std::move(row));
+    }
+  }
+  // Set for what holds nothing yet.
+  for (const auto& [scope, limits] : table->exceptions()) {
+    if (!seen.contains(scope)) rows.push_back({scope, {}, table->in_force(scope), {}, 0});
+  }
+  return rows;
+}
+
+void Quotas::watch() {
+  for (const Named& named : accounts()) {
+    if (!named.account->limits().none()) {
+      watch_one(named);
+    } else if (warned_.contains(named.scope)) {
+      Warned& warned = warned_[named.scope];
+      keep_over_soft(named, warned);
+      warned_.erase(named.scope);
+    }
+  }
+}
+
+void Quotas::watch_one(const Named& named) {
+  const Account& account = *named.account;
+  const std::uint64_t refusals = account.refusals();
+  int percent = percent_of(account.usage(), account.limits());
+  const auto known = warned_.find(named.scope);
+  if (known == warned_.end() && percent < kWarnAt.back() && refusals == 0 &&
+      account.over_soft() == Account::OverSoft{}) {
+    return;
+  }
+  Warned& warned = warned_[named.scope];
+  if (refusals != warned.refusals) percent = 100;
+  warned.refusals = refusals;
+  for (const int level : kWarnAt) {
+    if (percent < level) continue;
+    if (warned.percent < level) {
+      tell(named, level == 100 ? "limit reached" : std::to_string(level) + " % of the limit");
+    }
+    warned.percent = std::max(warned.percent, level);
+    break;
+  }
+  while (warned.percent > 0 && percent <= warned.percent - kRearmPercent) {
+    warned.percent = warned.percent > kWarnAt.back() ? warned.percent - 10 : 0;
+  }
+  keep_over_soft(named, warned);
+}
+
+void Quotas::keep_over_soft(const Named& named, Warned& warned) {
+  const Account::OverSoft since = named.account->over_soft();
+  if (since == warned.over_soft) return;
+  const bool began = (since.bytes != WallTime{} && warned.over_soft.bytes == WallTime{}) ||
+                     (since.inodes != WallTime{} && warned.over_soft.inodes == WallTime{});
+  if (began) {
+    tell(named, "above the soft limit, which is hard in " +
+                    format_duration(named.account->limits().grace));
+  }
+  const MutexLock changing(changing_mu_);
+  const auto exceptions = table()->exceptions();
+  const auto set = exceptions.find(named.scope);
+  QuotaRecord record;
+  record.scope = named.scope;
+  record.exception = set != exceptions.end();
+  if (record.exception) record.limits = set->second;
+  record.bytes_over_since = since.bytes;
+  record.inodes_over_since = since.inodes;
+  const bool empty = !record.exception && since == Account::OverSoft{};
+  const Status kept = empty ? index_.erase_quota(named.scope) : index_.put_quota(record);
+  if (kept) warned.over_soft = since;
+}
+
+void Quotas::tell(const Named& named, const std::string& what) {
+  const Usage usage = named.account->usage();
+  const ScopeLimits limits = named.account->limits();
+  const std::string scope = shown(named.scope);
+  EventRecord event;
+  event.kind = EventRecord::Kind::quota;
+  event.time = clock_.wall_now();
+  if (named.unit) event.path = named.unit->path();
+  event.rule = scope + ": " + what;
+  event.detail = part_of(usage.bytes.n, limits.bytes, limits.soft_bytes, true) + ", " +
+                 part_of(usage.inodes, limits.inodes, limits.soft_inodes, false) + " inodes";
+  spdlog::warn("event=quota scope={:?} what={:?} usage={:?}", scope, what, event.detail);
+  (void)index_.append_event(std::move(event));
+}
+
+}  // namespace ebbfs

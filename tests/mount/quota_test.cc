@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Limits on a real mount: every way to grow against every kind of limit, the programs that people
+// run into them with, and what administrators and users see.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "tests/support/each_filesystem.h"
+#include "tests/support/plain_files.h"
+
+namespace ebbfs::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Counted = MountedVolume::Counted;
+
+constexpr const char* kPolicy = R"(
+[[class]]
+name = "tree"
+kind = "tree"
+match = ["units/*", "agents/{job}/*"]
+ttl = "24h"
+)";
+
+class QuotaTest : public OnVolume {
+ protected:
+  void SetUp() override { start(kPolicy); }
+  void start(const std::string& policy) {
+    mount({.policy = policy});
+    if (IsSkipped()) return;
+    for (const char* dir : {"units", "agents", "plain"}) {
+      ASSERT_EQ(::mkdir(at(dir).c_str(), 0755), 0);
+      ASSERT_EQ(::chmod(at(dir).c_str(), 0777), 0);
+    }
+  }
+  [[nodiscard]] Ran quota(const std::string& arguments) const {
+    return volume_->ebbctl("quota " + arguments);
+  }
+  void set(const std::string& arguments) const {
+    const Ran ran = quota("set " + arguments);
+    ASSERT_EQ(ran.exit_code, 0) << ran.out;
+  }
+  [[nodiscard]] nlohmann::json show(const std::string& scope) const {
+    return volume_->json("quota show " + scope)["quotas"][0];
+  }
+  [[nodiscard]] Counted held(const std::string& scope) const {
+    const auto view = show(scope);
+    return {.bytes = view["bytes"]["used"], .inodes = view["inodes"]["used"]};
+  }
+  [[nodiscard]] Ran run(const std::string& commands) const {
+    return shell(commands, volume_->path());
+  }
+};
+
+// ---- Each way to grow ----
+
+struct ChargePoint {
+  const char* name;
+  Counted cost;
+  int (*act)(const std::string& root);  // 0 or an errno
+};
+
+int result_of(bool done) { return done ? 0 : errno; }
+
+int grow(const std::string& root, int flags, const auto& act) {
+  const UniqueFd fd(::open((root + "/units/u/f").c_str(), flags | O_CLOEXEC));
+  return fd.valid() ? act(fd.get()) : errno;
+}
+
+const std::vector<char> kTwoBlocks(8192, 'x');
+
+const ChargePoint kChargePoints[] = {
+    {"Write",
+     {.bytes = 8192},
+     [](const std::string& root) {
+       return grow(root, O_WRONLY, [](int fd) {
+         return result_of(::pwrite(fd, kTwoBlocks.data(), kTwoBlocks.size(), 4096) == 8192);
+       });
+     }},
+    {"Append",
+     {.bytes = 8192},
+     [](const std::string& root) {
+       return grow(root, O_WRONLY | O_APPEND, [](int fd) {
+         return result_of(::write(fd, kTwoBlocks.data(), kTwoBlocks.size()) == 8192);
+       });
+     }},
+    {"Truncate",
+     {.bytes = 8192},
+     [](const std::string& root) {
+       return result_of(::truncate((root + "/units/u/f").c_str(), 12288) == 0);
+     }},
+    {"Fallocate",
+     {.bytes = 8192},
+     [](const std::string& root) {
+       return grow(root, O_WRONLY,
+                   [](int fd) { return result_of(::fallocate(fd, 0, 0, 12288) == 0); });
+     }},
+    {"CopyFileRange",
+     {.bytes = 8192},
+     [](const std::string& root) {
+       const UniqueFd from(::open((root + "/plain/source").c_str(), O_RDONLY | O_CLOEXEC));
+       return grow(root, O_WRONLY, [&](int fd) {
+         off_t to = 4096;
+         return result_of(::copy_file_range(from.get(), nullptr, fd, &to, 8192, 0) == 8192);
+       });
+     }},
+    {"Create",
+     {.inodes = 1},
+     [](const std::string& root) {
+       const UniqueFd fd(
+           ::open((root + "/units/u/new").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+       return result_of(fd.valid());
+     }},
+    {"Mkdir",
+     {.inodes = 1},
+     [](const std::string& root) {
+       return result_of(::mkdir((root + "/units/u/new").c_str(), 0755) == 0);
+     }},
+    {"Symlink",
+     {.inodes = 1},
+     [](const std::string& root) {
+       return result_of(::symlink("target", (root + "/units/u/new").c_str()) == 0);
+     }},
+    {"Mknod",
+     {.inodes = 1},
+     [](const std::string& root) {
+       return result_of(::mknod((root + "/units/u/new").c_str(), S_IFIFO | 0644, 0) == 0);
+     }},
+    {"RenameOfAFile",
+     {.bytes = 8192, .inodes = 1},
+     [](const std::string& root) {
+       return result_of(
+           ::rename((root + "/plain/source").c_str(), (root + "/units/u/new").c_str()) == 0);
+     }},
+    {"RenameOfATree",
+     {.bytes = 12288, .inodes = 4},
+     [](const std::string& root) {
+       return result_of(::rename((root + "/plain/tree").c_str(), (root + "/units/u/new").c_str()) ==
+                        0);
+     }},
+};
+
+class ChargePoints : public QuotaTest, public testing::WithParamInterface<ChargePoint> {
+ protected:
+  // As before, and without limits.
+  void start_over() {
+    (void)quota("clear unit:units/u");
+    const Ran ran =
+        run("rm -rf units/u plain/* && mkdir -p units/u plain/tree/sub &&"
+            "head -c 4096 /dev/zero >units/u/f && head -c 8192 /dev/zero >plain/source &&"
+            "head -c 4096 /dev/zero >plain/tree/a && head -c 8000 /dev/zero >plain/tree/sub/b");
+    ASSERT_EQ(ran.exit_code, 0) << ran.out;
+    ASSERT_TRUE(eventually([&] { return held("unit:units/u") == kBefore; }, 5s));
+  }
+  void expect(int error, const std::string& limit) {
+    SCOPED_TRACE(limit);
+    const auto before = volume_->charged();
+    set("unit:units/u " + limit);
+    EXPECT_EQ(GetParam().act(volume_->path()), error);
+    const Counted& cost = GetParam().cost;
+    const Counted after =
+        error != 0 ? kBefore : Counted{kBefore.bytes + cost.bytes, kBefore.inodes + cost.inodes};
+    EXPECT_EQ(held("unit:units/u"), after);
+    if (error != 0) {
+      EXPECT_EQ(volume_->charged(), before);
+    }
+    EXPECT_TRUE(volume_->counts_right());
+    start_over();
+  }
+  static constexpr Counted kBefore{.bytes = 4096, .inodes = 2};
+};
+INSTANTIATE_TEST_SUITE_P(, ChargePoints, testing::ValuesIn(kChargePoints),
+                         [](const auto& point) { return std::string(point.param.name); });
+
+TEST_P(ChargePoints, ReachTheirLimitAndNeverPassIt) {
+  start_over();
+  const Counted& cost = GetParam().cost;
+  const std::int64_t bytes = kBefore.bytes + cost.bytes;
+  const std::int64_t inodes = kBefore.inodes + cost.inodes;
+  const auto with = [](const char* option, std::int64_t value) {
+    return std::string(option) + " " + std::to_string(value);
+  };
+  expect(0, with("--bytes", bytes + 4096));
+  expect(0, with("--bytes", bytes));
+  expect(0, with("--inodes", inodes + 1));
+  expect(0, with("--inodes", inodes));
+  expect(0, with("--soft", kBefore.bytes) + with(" --soft-inodes", kBefore.inodes) + " --grace 1h");
+  if (cost.bytes > 0) {
+    expect(EDQUOT, with("--bytes", bytes - 1));
+    expect(EDQUOT, with("--soft", bytes - 1) + " --grace 0s");
+  }
+  if (cost.inodes > 0) {
+    expect(EDQUOT, with("--inodes", inodes - 1));
+    expect(EDQUOT, with("--soft-inodes", inodes - 1) + " --grace 0s");
+  }
+}
+
+TEST_F(QuotaTest, BoundsAFileWithoutAName) {
+  ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
+  set("unit:units/u --inodes 1");
+  EXPECT_EQ(errno_of(::open(at("units/u").c_str(), O_TMPFILE | O_RDWR, 0600)), EDQUOT);
+  set("unit:units/u --inodes 2");
+  const UniqueFd fd(::open(at("units/u").c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  EXPECT_TRUE(fd.valid());
+}
+
+TEST_F(QuotaTest, BoundsAnOwnerWhoIsGivenAFile) {
+  ASSERT_EQ(run("head -c 8192 /dev/zero >plain/f").exit_code, 0);
+  set("user:" + std::to_string(kAlice) + " --bytes 8191");
+  EXPECT_EQ(errno_of(::chown(at("plain/f").c_str(), kAlice, kAlice)), EDQUOT);
+  EXPECT_EQ(status_of(at("plain/f")).st_uid, 0U);
+  set("user:" + std::to_string(kAlice) + " --bytes 8192");
+  EXPECT_EQ(::chown(at("plain/f").c_str(), kAlice, kAlice), 0);
+  EXPECT_TRUE(volume_->counts_right());
+}
+
+// ---- Scopes ----
+
+TEST_F(QuotaTest, BoundsARequestByEveryScopeOfItsInode) {
+  ASSERT_EQ(::mkdir(at("agents/ci-7").c_str(), 0777), 0);
+  ASSERT_EQ(::chmod(at("agents/ci-7").c_str(), 0777), 0);
+  const auto fill = [&] {
+    return as(alice(), [&] {
+      (void)::mkdir(at("agents/ci-7/w").c_str(), 0755);
+      const UniqueFd fd(::open(at("agents/ci-7/w/f").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+      return result_of(::ftruncate(fd.get(), 0) == 0 && ::ftruncate(fd.get(), 1 << 20) == 0);
+    });
+  };
+  ASSERT_EQ(fill(), 0);
+  const std::string user = std::to_string(kAlice);
+  for (const std::string& scope : std::vector<std::string>{
+           "unit:agents/ci-7/w", "class:tree", "user:" + user, "group:" + user, "job:ci-7"}) {
+    set(scope + " --bytes 1000000");
+    EXPECT_EQ(fill(), EDQUOT) << scope;
+    ASSERT_EQ(quota("clear " + scope).exit_code, 0);
+    EXPECT_EQ(fill(), 0) << scope;
+  }
+  set("volume --bytes 1000000");
+  EXPECT_EQ(fill(), ENOSPC);
+}
+
+TEST_F(QuotaTest, OfAUnitIsFreeAgainWhenTheUnitIsGone) {
+  set("class:tree --bytes 1M");
+  ASSERT_EQ(run("mkdir units/a && head -c 1M /dev/zero >units/a/f").exit_code, 0);
+  EXPECT_NE(run("mkdir units/b && head -c 1 /dev/zero >units/b/f").exit_code, 0);
+  ASSERT_EQ(volume_->ebbctl("expire " + at("units/a")).exit_code, 0);
+  EXPECT_EQ(run("head -c 1M /dev/zero >units/b/f").exit_code, 0)
+      << "what is in the trash is charged to the volume alone";
+}
+
+TEST_F(QuotaTest, NeverLetsSixteenWritersPassAndLetsThemFillIt) {
+  constexpr std::int64_t kRoom = 1 << 20;
+  constexpr std::size_t kWrite = 8192;
+  ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
+  set("unit:units/u --bytes " + std::to_string(kRoom));
+  std::atomic<std::int64_t> landed{0};
+  {
+    std::vector<std::jthread> writers;
+    for (int i = 0; i < 16; ++i) {
+      writers.emplace_back([&, i] {
+        const std::string name = at("units/u/" + std::to_string(i));
+        const UniqueFd fd(::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+        const std::string bytes(kWrite, 'x');
+        while (::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(kWrite)) {
+          landed += static_cast<std::int64_t>(kWrite);
+        }
+        EXPECT_EQ(errno, EDQUOT);
+      });
+    }
+    for (int sample = 0; sample < 200; ++sample) {
+      ASSERT_LE(held("unit:units/u").bytes, kRoom);
+      if (landed == kRoom) break;
+    }
+  }
+  EXPECT_EQ(landed, kRoom);
+  EXPECT_EQ(volume_->count("units/u").bytes, kRoom);
+}
+
+// ---- Programs ----
+
+TEST_F(QuotaTest, IsTheErrorThatPeopleKnow) {
+  ASSERT_EQ(run("mkdir units/u && head -c 2M /dev/urandom >plain/big && git init -q plain/repo &&"
+                "cp plain/big plain/repo/big && git -C plain/repo add big &&"
+                "git -C plain/repo -c user.name=a -c user.email=a@b commit -qm big")
+                .exit_code,
+            0);
+  set("unit:units/u --bytes 1M");
+  for (const char* command :
+       {"dd if=/dev/zero of=units/u/dd bs=64k count=64", "cp plain/big units/u/cp",
+        "fallocate -l 2M units/u/fallocate", "truncate -s 2M units/u/truncate",
+        "git clone -q --no-hardlinks plain/repo units/u/clone",
+        "python3 -c 'open(\"units/u/py\", \"w\").write(\"x\" * 3000000)'"}) {
+    const Ran ran = run(std::string("LC_ALL=C ") + command + " 2>&1");
+    EXPECT_NE(ran.exit_code, 0) << command;
+    EXPECT_NE(ran.out.find("Disk quota exceeded"), std::string::npos) << command << "\n" << ran.out;
+    EXPECT_LE(volume_->count("units/u").bytes, 1 << 20);
+    EXPECT_EQ(run("rm -rf units/u/*").exit_code, 0);
+    EXPECT_EQ(run("head -c 3M /dev/zero >plain/others && rm plain/others").exit_code, 0);
+    EXPECT_TRUE(volume_->counts_right()) << command;
+  }
+}
+
+TEST_F(QuotaTest, OfAUnitIsWhatDfShowsInside) {
+  ASSERT_EQ(run("mkdir units/u && head -c 1M /dev/zero >units/u/f").exit_code, 0);
+  struct statvfs outside;
+  ASSERT_EQ(::statvfs(at("plain").c_str(), &outside), 0);
+  set("unit:units/u --bytes 4M --inodes 100");
+  struct statvfs inside;
+  for (const char* path : {"units/u", "units/u/f"}) {
+    ASSERT_EQ(::statvfs(at(path).c_str(), &inside), 0);
+    EXPECT_EQ(inside.f_blocks * inside.f_frsize, 4U << 20U);
+    EXPECT_EQ(inside.f_bavail * inside.f_frsize, 3U << 20U);
+    EXPECT_EQ(inside.f_files, 100U);
+    EXPECT_EQ(inside.f_favail, 98U);
+  }
+  struct statvfs still;
+  ASSERT_EQ(::statvfs(at("plain").c_str(), &still), 0);
+  EXPECT_EQ(still.f_blocks, outside.f_blocks);
+}
+
+// ---- Administrators and users ----
+
+TEST_F(QuotaTest, IsKeptOverARestartWithTheTimeOfItsSoftLimit) {
+  ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
+  set("unit:units/u --bytes 3M --soft 1M --grace 1h");
+  ASSERT_EQ(run("head -c 2M /dev/zero >units/u/f").exit_code, 0);
+  const auto since = show("unit:units/u")["bytes"]["over_since"];
+  ASSERT_TRUE(since.is_string());
+  ASSERT_TRUE(
+      eventually([&] { return !volume_->json("events --kind quota")["events"].empty(); }, 5s));
+  const auto warned = [&] {
+    const auto& events = volume_->events();
+    return std::ranges::any_of(events, [](const auto& event) {
+      return event["rule"] == "unit:units/u: above the soft limit, which is hard in 1h";
+    });
+  };
+  EXPECT_TRUE(eventually(warned, 5s));
+  std::this_thread::sleep_for(100ms);
+  volume_->kill_daemon();
+  volume_->mount();
+  const auto again = show("unit:units/u");
+  EXPECT_EQ(again["bytes"]["hard"], 3 << 20);
+  EXPECT_EQ(again["bytes"]["soft"], 1 << 20);
+  EXPECT_EQ(again["bytes"]["over_since"], since);
+  EXPECT_EQ(again["origin"], "set");
+  EXPECT_NE(run("head -c 2M /dev/zero >units/u/g").exit_code, 0);
+}
+
+TEST_F(QuotaTest, IsRefusedGrowthWhenTheGraceOfASoftLimitIsOver) {
+  ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
+  set("unit:units/u --soft 1M --grace 1s");
+  EXPECT_EQ(run("head -c 2M /dev/zero >units/u/f").exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return run("head -c 4096 /dev/zero >>units/u/f").exit_code != 0; }, 5s));
+  EXPECT_EQ(run("rm units/u/f && echo x >units/u/f").exit_code, 0);
+}
+
+TEST_F(QuotaTest, WarnsOnceAtEachMark) {
+  ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
+  set("unit:units/u --bytes 1M");
+  const auto count = [&](const std::string& rule) {
+    const auto& events = volume_->events();
+    return std::ranges::count_if(events, [&](const auto& event) { return event["rule"] == rule; });
+  };
+  ASSERT_EQ(run("head -c 850k /dev/zero >units/u/f").exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return count("unit:units/u: 80 % of the limit") == 1; }, 5s));
+  ASSERT_EQ(run("head -c 90k /dev/zero >units/u/g").exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return count("unit:units/u: 90 % of the limit") == 1; }, 5s));
+  EXPECT_NE(run("head -c 900k /dev/zero >units/u/h").exit_code, 0);
+  EXPECT_TRUE(eventually([&] { return count("unit:units/u: limit reached") == 1; }, 5s));
+  std::this_thread::sleep_for(2500ms);
+  EXPECT_EQ(count("unit:units/u: 80 % of the limit"), 1);
+  EXPECT_EQ(count("unit:units/u: limit reached"), 1);
+}
+
+TEST_F(QuotaTest, ShowsWhereItComesFrom) {
+  const std::string user = "user:" + std::to_string(kAlice);
+  EXPECT_EQ(show(user)["origin"], "none");
+  ASSERT_EQ(quota("default user --bytes 20M").exit_code, 0);
+  EXPECT_EQ(show(user)["origin"], "set");
+  EXPECT_EQ(show(user)["rule"], "user:*");
+  set(user + " --bytes 10M --soft 8M --inodes 1M --grace 3d");
+  const auto view = show(user);
+  EXPECT_EQ(view["rule"], user);
+  EXPECT_EQ(view["bytes"]["hard"], 10 << 20);
+  EXPECT_EQ(view["inodes"]["hard"], 1'000'000);
+  EXPECT_EQ(view["grace_seconds"], 3 * 86400);
+  const Ran table = quota("list");
+  EXPECT_NE(table.out.find("8.0 MiB"), std::string::npos) << table.out;
+  ASSERT_EQ(quota("clear " + user).exit_code, 0);
+  EXPECT_EQ(show(user)["rule"], "user:*");
+}
+
+TEST_F(QuotaTest, OfThePolicyIsInForceAndReloaded) {
+  const std::string user = std::to_string(kAlice);
+  volume_->set_policy(std::string(kPolicy) + "[[quota]]\nscope = \"user:" + user +
+                      "\"\nbytes = \"1MiB\"\n");
+  ASSERT_EQ(volume_->ebbctl("policy reload").exit_code, 0);
+  EXPECT_EQ(show("user:" + user)["origin"], "policy");
+  const auto write = [&] {
+    return as(alice(), [&] {
+      const UniqueFd fd(
+          ::open(at("plain/f").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+      return result_of(::ftruncate(fd.get(), 2 << 20) == 0);
+    });
+  };
+  EXPECT_EQ(write(), EDQUOT);
+  volume_->set_policy(kPolicy);
+  ASSERT_EQ(volume_->ebbctl("policy reload").exit_code, 0);
+  EXPECT_EQ(write(), 0);
+}
+
+TEST_F(QuotaTest, OfAUserIsSeenByTheUserAndChangedByRootOnly) {
+  const std::string alices = "user:" + std::to_string(kAlice);
+  const std::string bobs = "user:" + std::to_string(kBob);
+  set(alices + " --bytes 1M");
+  set(bobs + " --bytes 1M");
+  const auto exit_code = [&](const std::string& arguments) {
+    return as(alice(), [&] { return quota(arguments).exit_code; });
+  };
+  EXPECT_EQ(exit_code("show " + alices), 0);
+  EXPECT_EQ(exit_code("show " + bobs), 1);
+  EXPECT_EQ(exit_code("set " + alices + " --bytes 2M"), 1);
+  EXPECT_EQ(exit_code("clear " + alices), 1);
+}
+
+TEST_F(QuotaTest, RefusesWhatIsNoScopeOrLimit) {
+  for (const char* arguments :
+       {"set user:nobody-of-this-name --bytes 1M", "set planet:earth --bytes 1M",
+        "set class:nothing --bytes 1M", "set user:0 --bytes much", "set user:0"}) {
+    EXPECT_EQ(quota(arguments).exit_code, 2) << arguments;
+  }
+  EXPECT_EQ(quota("set user:0 --bytes 1M --soft 2M").exit_code, 1);
+  EXPECT_EQ(quota("clear user:0").exit_code, 1);
+}
+
+}  // namespace
+}  // namespace ebbfs::test
