@@ -2,9 +2,11 @@
 #include "fs/daemon.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -107,13 +109,22 @@ struct Parts {
   std::unique_ptr<Workers> workers;
 };
 
+const char* hint_for_backing(const std::string& directory, Errno error) {
+  struct statfs filesystem{};
+  if (::statfs(directory.c_str(), &filesystem) == 0 && filesystem.f_type == FUSE_SUPER_MAGIC) {
+    return " (it lies on a FUSE mount; name the directory of the filesystem underneath)";
+  }
+  if (error == Errno{EOPNOTSUPP}) {
+    return " (its filesystem has no file handles: ext4, XFS, btrfs, tmpfs do)";
+  }
+  return error == Errno{EPERM} || error == Errno{EACCES} ? " (needs root)" : "";
+}
+
 std::expected<void, std::string> open_storage(const Options& options, Parts& parts) {
   auto backing = Backing::open(options.backing);
   if (!backing) {
-    const bool no_handles = backing.error() == Errno{EOPNOTSUPP};
     return cannot("cannot use " + options.backing, backing.error(),
-                  no_handles ? " (its filesystem has no file handles: ext4, XFS, btrfs, tmpfs do)"
-                             : " (needs root)");
+                  hint_for_backing(options.backing, backing.error()));
   }
   parts.backing = std::move(*backing);
   const std::string state = "/proc/self/fd/" + std::to_string(parts.backing->state_dir());

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The commands that only look: status, units, locks, show, events.
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "policy/limits.h"
 #include "tools/control_client.h"
@@ -29,8 +32,22 @@ int run_locks(Invocation& invocation, const Style& style) {
   return run_request<LocksView>(invocation, style, command::kLocks);
 }
 
+// What the daemon knows nothing of may not be there at all, which is a slip of the user's.
 int run_show(Invocation& invocation, const Style& style) {
-  return run_request<ShowView>(invocation, style, command::kShow);
+  invocation.request.command = command::kShow;
+  const auto target = find_target(invocation.place, this_host());
+  if (!target) return print_error(invocation.json, target.error());
+  invocation.request.path = target->path;
+  const ControlReply reply = ask(target->mount, invocation.request);
+  const auto view = from_json<ShowView>(reply.body);
+  if (reply.exit_code == kExitDone && view && !view->unit && !view->lock) {
+    const std::string path = target->mount + "/" + target->path;
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+      return print_error(invocation.json, refused(path + " does not exist"));
+    }
+  }
+  return print_reply<ShowView>(invocation, style, reply);
 }
 
 void print_events(const Invocation& invocation, const Style& style, const EventsView& view) {

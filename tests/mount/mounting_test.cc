@@ -76,6 +76,15 @@ TEST_F(Mounting, OfAVolumeThatIsServedElsewhereIsRefused) {
   EXPECT_EQ(get(at("file")), "x");
 }
 
+TEST_F(Mounting, OfAnotherEbbfsIsRefusedWithTheReason) {
+  const std::string other = volume_->path() + "-other";
+  ASSERT_EQ(::mkdir(other.c_str(), 0755), 0);
+  const Ran ran = ebbfs("--backing " + volume_->path() + " " + other);
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("it lies on a FUSE mount"));
+  EXPECT_EQ(volume_->ebbctl("status").exit_code, 0);
+}
+
 TEST_F(Mounting, ClearsADeadMountFirst) {
   put(at("file"), "content");
   volume_->leave_dead_mount();

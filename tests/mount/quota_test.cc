@@ -357,7 +357,8 @@ TEST_F(QuotaTest, IsRefusedGrowthWhenTheGraceOfASoftLimitIsOver) {
   ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
   set("unit:units/u --soft 1M --grace 1s");
   EXPECT_EQ(run("head -c 2M /dev/zero >units/u/f").exit_code, 0);
-  EXPECT_TRUE(eventually([&] { return run("head -c 4096 /dev/zero >>units/u/f").exit_code != 0; }, 5s));
+  EXPECT_TRUE(
+      eventually([&] { return run("head -c 4096 /dev/zero >>units/u/f").exit_code != 0; }, 5s));
   EXPECT_EQ(run("rm units/u/f && echo x >units/u/f").exit_code, 0);
 }
 

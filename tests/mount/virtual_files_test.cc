@@ -96,5 +96,13 @@ TEST_F(VirtualDirectory, IsReachedFromBelowAndByPath) {
   EXPECT_EQ(nlohmann::json::parse(ran.out, nullptr, false)["unit"]["path"], "worktrees/a");
 }
 
+TEST_F(VirtualDirectory, ShowTellsWhatIsNotManagedFromWhatIsNotThere) {
+  ASSERT_EQ(::mkdir(at("plain").c_str(), 0755), 0);
+  EXPECT_EQ(volume_->ebbctl("show " + at("plain")).exit_code, 0);
+  const Ran ran = volume_->ebbctl("show " + at("plain/nothing"));
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_NE(ran.out.find("plain/nothing does not exist"), std::string::npos) << ran.out;
+}
+
 }  // namespace
 }  // namespace ebbfs::test
