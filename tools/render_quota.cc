@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <string_view>
+#include <utility>
 
 #include "tools/render_views.h"
 
@@ -47,10 +48,11 @@ Color color_of(const QuotaView& quota) {
 
 std::string render(const QuotasView& view, const Style& style, WallTime now) {
   if (view.quotas.empty()) return "no quotas; `ebbctl quota list --all` shows usage\n";
-  // The fullest first.
+  // The fullest first; by name where they are equally full.
   std::vector<QuotaView> quotas = view.quotas;
-  std::ranges::stable_sort(quotas, std::greater(),
-                           [](const QuotaView& quota) { return quota.percent.value_or(-1); });
+  std::ranges::sort(quotas, {}, [](const QuotaView& quota) {
+    return std::pair(-quota.percent.value_or(-1), std::string_view(quota.scope));
+  });
   Table table({{"FLAGS"},
                {"USED", right},
                {"SOFT", right},
