@@ -17,8 +17,6 @@
 #include <stdexcept>
 #include <thread>
 
-#include "fs/unique_fd.h"
-
 namespace ebbfs::test {
 namespace {
 
@@ -90,7 +88,8 @@ std::optional<std::string> MountedVolume::cannot_run(const std::string& filesyst
   return {};
 }
 
-MountedVolume::MountedVolume(VolumeOptions options) : options_(std::move(options)) {
+MountedVolume::MountedVolume(VolumeOptions options)
+    : options_(std::move(options)), ebbctl_(::open(binary("ebbctl").c_str(), O_PATH)) {
   leave_mount_namespace();
   char scratch[] = "/tmp/ebbfs-test-XXXXXX";
   if (::mkdtemp(scratch) == nullptr) throw std::runtime_error("mkdtemp");
@@ -196,7 +195,8 @@ void MountedVolume::kill_daemon() {
 }
 
 Ran MountedVolume::ebbctl(const std::string& arguments) const {
-  return shell("'" + binary("ebbctl") + "' --mount '" + path_ + "' " + arguments, path_);
+  const std::string program = "/proc/self/fd/" + std::to_string(ebbctl_.get());
+  return shell(program + " --mount '" + path_ + "' " + arguments, path_);
 }
 
 nlohmann::json MountedVolume::json(const std::string& arguments) const {

@@ -3,8 +3,7 @@
 // A real ebbfs mount for a test: a fresh filesystem (tmpfs, or ext4 or XFS in a loop image) with
 // the daemon under test mounted in place over it. Everything is taken down at the end, whatever the
 // test did; a hung mount is freed by killing its daemon. The test program gets a mount namespace of
-// its own, so that no mount is left should it die. The test program gets a mount namespace of its
-// own, so that nothing is left should it die. Threading: one thread.
+// its own, so that no mount is left should it die. Threading: one thread.
 #pragma once
 
 #include <sys/types.h>
@@ -17,6 +16,8 @@
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include "fs/unique_fd.h"
 
 namespace ebbfs::test {
 
@@ -94,6 +95,8 @@ class MountedVolume {
   void run_daemon();
 
   const VolumeOptions options_;
+  // Run through this: other users may not get to the directory that it is in.
+  const UniqueFd ebbctl_;
   std::string scratch_;  // directory that holds image, policy file and mountpoint
   std::string path_;
   pid_t daemon_ = 0;
