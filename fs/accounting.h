@@ -6,16 +6,24 @@
 // it, and a set of the inodes already counted keeps the two from doing it twice. When the walk is
 // done the counters are exact, whatever happened meanwhile.
 //
+// The same marks serve a check (fs/checker.h), which counts one unit again into a Recount, beside
+// the counters. While none runs it costs one relaxed load.
+//
 // Threading: all from any thread; the caller holds the inode's size_mu (or knows nobody else can
-// change the inode), so that `Usage` arguments are what the inode holds at that moment.
+// change the inode), so that `Usage` arguments are what the inode holds at that moment, and is
+// inside the unit, or has it frozen. Those that are not are move() between units, and what has
+// "outside" in its name. Lock order: instant_mu_, then the ledger's and the Recount's.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "fs/clock.h"
+#include "fs/recount.h"
 #include "fs/unit_table.h"
 #include "index/mutex.h"
 #include "index/result.h"
@@ -77,9 +85,32 @@ class Accounting {
   // `inode` has let go of `freed` (its whole charge when it is gone, a part when it shrank); it
   // held `present` before.
   void release(const Payer& payer, InodeId inode, const Usage& present, const Usage& freed);
+  // The same for the whole charge of `inode`, by somebody who need not be inside the unit.
+  void release_outside(const Payer& payer, InodeId inode, const Usage& present)
+      EXCLUDES(instant_mu_);
   // Moves the whole charge of `inode`. EDQUOT, nothing moved, where it does not fit.
-  [[nodiscard]] Status move(const Payer& from, const Payer& to, InodeId inode,
-                            const Usage& present);
+  [[nodiscard]] Status move(const Payer& from, const Payer& to, InodeId inode, const Usage& present)
+      EXCLUDES(instant_mu_);
+
+  // Open files without a name: no walk finds them.
+  void lost_name(InodeId inode) EXCLUDES(instant_mu_);
+  void got_name(InodeId inode) EXCLUDES(instant_mu_);
+  // The last close of one.
+  void release_nameless(const Payer& payer, InodeId inode, const Usage& present)
+      EXCLUDES(instant_mu_);
+
+  // Whether somebody counts `unit`: then names that move in it have to be told of.
+  [[nodiscard]] bool watches(const Unit& unit) const { return unit.counting() || recounts(unit); }
+  // A check of `unit`, which is frozen: its instant is now. Returns what the cells hold, and which
+  // inodes of the volume are nameless. One at a time, each followed by end_recount() before the
+  // unit goes out of memory.
+  struct Instant {
+    std::vector<UsageCell> held;
+    std::vector<InodeId> nameless;
+  };
+  [[nodiscard]] Instant begin_recount(const Unit& unit) EXCLUDES(instant_mu_);
+  void end_recount() EXCLUDES(instant_mu_);
+  [[nodiscard]] Recount& recount() { return recount_; }
 
   // The set of counted inodes is no longer needed: no unit is counting.
   void forget_counted();
@@ -94,6 +125,12 @@ class Accounting {
   };
   // False when it was marked before.
   bool mark(InodeId inode);
+  // Relaxed: the freeze around begin_recount, or instant_mu_, orders it with what follows.
+  [[nodiscard]] bool recounts(const Unit& unit) const {
+    return recounted_.load(std::memory_order_relaxed) == &unit;
+  }
+  [[nodiscard]] Status move_charge(const Payer& from, const Payer& to, InodeId inode,
+                                   const Usage& present);
 
   // For soft limits; the clock is not read while there is none.
   [[nodiscard]] WallTime now() const {
@@ -103,6 +140,13 @@ class Accounting {
   UsageLedger& ledger_;
   const Clock& clock_;
   std::array<Shard, kShards> shards_;
+
+  // Held by who counts and charges without being inside, so that the instant of a check is before
+  // or after, never between the two.
+  Mutex instant_mu_;
+  std::atomic<const Unit*> recounted_{nullptr};  // compared only, never followed
+  Recount recount_;
+  std::unordered_set<std::uint64_t> nameless_ GUARDED_BY(instant_mu_);
 };
 
 }  // namespace ebbfs

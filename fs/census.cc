@@ -103,7 +103,8 @@ bool Census::pause(Duration wait) {
 
 void Census::walk_again(const FileHandle& directory) {
   const MutexLock lock(mu_);
-  waiting_.push_back(directory);
+  // Else it is for a check.
+  if (progress_.running) waiting_.push_back(directory);
 }
 
 Census::Progress Census::progress() const {

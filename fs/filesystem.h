@@ -99,7 +99,7 @@ class Filesystem {
   Filesystem(const Filesystem&) = delete;
   Filesystem& operator=(const Filesystem&) = delete;
 
-  // Called with the handle of a directory that was renamed while its unit was counting.
+  // Called with the handle of a directory that was renamed while its unit was being counted.
   void on_directory_moved(std::function<void(const FileHandle&)> hook) {
     directory_moved_ = std::move(hook);
   }

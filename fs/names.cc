@@ -209,7 +209,7 @@ Result<Entry> Filesystem::make_symlink(const Caller& caller, InodeId parent, con
 
 // No size_mu: whoever changes an inode counts it before, so what is not counted yet is as it was.
 void Filesystem::count_in_sight(Unit& unit, const Attributes& attributes) {
-  if (!unit.counting() || is_directory(attributes)) return;
+  if (!volume_.accounting.watches(unit) || is_directory(attributes)) return;
   volume_.accounting.count({unit, attributes.stx_uid, attributes.stx_gid},
                            InodeId{attributes.stx_ino}, charge_for(attributes));
 }
@@ -233,6 +233,7 @@ Result<Entry> Filesystem::link(const Caller& caller, InodeId id, InodeId parent_
     if (!size_lock) return std::unexpected(kDefer);
     const auto linked = volume_.backing.link(fd->get(), parent->fd->get(), name);
     if (!linked) return std::unexpected(linked.error());
+    if ((*inode)->extent.unlinked) volume_.accounting.got_name(id);
     (*inode)->extent.unlinked = false;
   }
   const auto attributes = volume_.backing.stat(fd->get(), "");
@@ -266,7 +267,12 @@ void Filesystem::settle_gone(Victim& victim) {
   const Attributes& was = victim.attributes;
   const Usage charge = charge_for(was);
   const Payer payer{*victim.unit, was.stx_uid, was.stx_gid};
-  volume_.accounting.release(payer, InodeId{was.stx_ino}, charge, charge);
+  const InodeId id{was.stx_ino};
+  if (victim.unit_top) {
+    volume_.accounting.release_outside(payer, id, charge);
+  } else {
+    volume_.accounting.release(payer, id, charge, charge);
+  }
 }
 
 Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
@@ -293,7 +299,11 @@ Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
     settle_gone(victim);
     return {};
   }
-  // Still open: charged until the last close, from what is known now.
+  // Still open: charged until the last close, from what is known now. No walk comes by any more.
+  const Attributes& last_seen = victim.attributes;
+  volume_.accounting.lost_name(inode.id);
+  volume_.accounting.count({*victim.unit, last_seen.stx_uid, last_seen.stx_gid}, inode.id,
+                           charge_for(last_seen));
   extent.size = static_cast<std::int64_t>(victim.attributes.stx_size);
   extent.uid = victim.attributes.stx_uid;
   extent.gid = victim.attributes.stx_gid;

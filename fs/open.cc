@@ -197,6 +197,7 @@ Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_
   auto opened = register_open(object, std::move(file), *attributes, true);
   if (!opened) return std::unexpected(opened.error());
   object.extent.unlinked = true;
+  volume_.accounting.lost_name(object.id);
   return Created{entry_of(std::move(child)), std::move(*opened)};
 }
 
@@ -217,7 +218,7 @@ Status Filesystem::release(const Caller& caller, OpenFile* file) {
       if (extent.unlinked) {
         const Usage charge{charge_for_size(extent.size), 1};
         const Payer payer{*unit, extent.uid, extent.gid};
-        volume_.accounting.release(payer, inode.id, charge, charge);
+        volume_.accounting.release_nameless(payer, inode.id, charge);
       }
       extent.known = false;
       extent.unlinked = false;

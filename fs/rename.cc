@@ -135,7 +135,7 @@ Status Filesystem::rename_in_place(const Caller& caller, RenamePlan& plan) {
   } else if (renames_paths) {
     update_paths_below(*old_path, *new_path);
   }
-  if (plan.is_tree() && plan.from.unit->counting() && directory_moved_) {
+  if (plan.is_tree() && volume_.accounting.watches(*plan.from.unit) && directory_moved_) {
     directory_moved_(plan.from.handle);
   }
   return settle_names(caller, plan);
@@ -174,7 +174,8 @@ Status Filesystem::rename_exchange(const Caller& caller, RenamePlan& plan) {
     update_paths_below(between, *new_path);
   }
   for (const RenameSide* side : {&plan.from, &plan.to}) {
-    if (is_directory(*side->present) && side->unit->counting() && directory_moved_) {
+    if (is_directory(*side->present) && volume_.accounting.watches(*side->unit) &&
+        directory_moved_) {
       directory_moved_(side->handle);
     }
   }
