@@ -231,4 +231,38 @@ std::vector<TrashRecord> Trash::list() const {
   return records;
 }
 
+std::vector<Trash::Whole> Trash::whole() const {
+  const MutexLock lock(mu_);
+  std::vector<Whole> all;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.state == Entry::State::kept && !entry.begun) all.push_back({id, entry.holder});
+  }
+  return all;
+}
+
+bool Trash::still_whole(TrashId id) const {
+  const MutexLock lock(mu_);
+  const auto found = entries_.find(id);
+  return found != entries_.end() && found->second.state == Entry::State::kept &&
+         !found->second.begun;
+}
+
+void Trash::correct(const Whole& trashed, const std::vector<UsageCell>& cells) {
+  UnitAccounts& accounts = trashed.holder->accounts();
+  for (const UsageCell& cell : cells) {
+    volume_.ledger.settle(volume_.ledger.cell(accounts, cell.uid, cell.gid), cell.usage);
+  }
+  TrashRecord record;
+  {
+    const MutexLock lock(mu_);
+    const auto found = entries_.find(trashed.id);
+    if (found == entries_.end()) return;
+    found->second.record.unit.usage = accounts.cells();
+    record = found->second.record;
+  }
+  if (const auto stored = volume_.index.store_trash(record); !stored) {
+    spdlog::error("op=store_trash trash={} errno={}", raw(trashed.id), code(stored.error()));
+  }
+}
+
 }  // namespace ebbfs

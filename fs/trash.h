@@ -94,6 +94,16 @@ class Trash {
   [[nodiscard]] Held held() const EXCLUDES(mu_);
   [[nodiscard]] std::vector<TrashRecord> list() const EXCLUDES(mu_);
 
+  // What is kept whole: nothing in it changes for as long as still_whole() says so.
+  struct Whole {
+    TrashId id;
+    UnitRef holder;
+  };
+  [[nodiscard]] std::vector<Whole> whole() const EXCLUDES(mu_);
+  [[nodiscard]] bool still_whole(TrashId id) const EXCLUDES(mu_);
+  // Its charge was corrected by `cells`: in the accounts and in what is stored.
+  void correct(const Whole& trashed, const std::vector<UsageCell>& cells) EXCLUDES(mu_);
+
  private:
   struct Entry {
     TrashRecord record;

@@ -15,6 +15,9 @@
 namespace ebbfs {
 namespace {
 
+// Longer than a rename may keep a unit frozen.
+constexpr Duration kCheckPatience = std::chrono::seconds(3);
+
 constexpr dev_t kDevice = 77;
 constexpr const char* kMountPath = "/mnt/rig";
 
@@ -174,9 +177,13 @@ void VolumeRig::mount(bool census_to_end) {
   p.root = p.inodes.intern(kRootInode, place);
   p.reaper = Reaper::open(*p.volume, *p.trash, kernel).value();
   p.census = std::make_unique<Census>(*p.volume, *p.reaper);
+  p.checker = std::make_unique<Checker>(*p.volume, *p.trash, kCheckPatience);
   p.filesystem = std::make_unique<Filesystem>(*p.volume, *p.reaper, p.backing_ids, -1, 1U << 20U);
   p.filesystem->on_directory_moved(
-      [census = p.census.get()](const FileHandle& moved) { census->walk_again(moved); });
+      [census = p.census.get(), checker = p.checker.get()](const FileHandle& moved) {
+        census->walk_again(moved);
+        checker->walk_again(moved);
+      });
   p.reaper->prepare();
   p.census->prepare();
   ASSERT_TRUE(p.index->mark_mounted(processes.boot_id(), clock.wall_now()).has_value());

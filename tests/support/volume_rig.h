@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "fs/census.h"
+#include "fs/checker.h"
 #include "fs/filesystem.h"
 #include "fs/reaper.h"
 #include "fs/trash.h"
@@ -122,6 +123,7 @@ class VolumeRig {
     std::unique_ptr<Trash> trash;
     std::unique_ptr<Reaper> reaper;
     std::unique_ptr<Census> census;
+    std::unique_ptr<Checker> checker;
     NoBackingIds backing_ids;
     std::unique_ptr<Filesystem> filesystem;
   };
@@ -130,6 +132,7 @@ class VolumeRig {
   Reaper& reaper() { return *parts_->reaper; }
   Trash& trash() { return *parts_->trash; }
   Census& census() { return *parts_->census; }
+  Checker& checker() { return *parts_->checker; }
 
  private:
   Caller caller(pid_t tid) const;
