@@ -71,6 +71,7 @@ ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
   if (name == command::kQuotaList) return quota_list(caller, request);
   if (name == command::kQuotaSet) return quota_set(caller, request);
   if (name == command::kQuotaClear) return quota_clear(caller, request);
+  if (name == command::kCheck) return check(caller, request);
   if (name == command::kPolicyShow) return policy_show();
   if (name == command::kPolicyReload) return policy_reload(caller);
   return misused("the daemon does not know the command \"" + name +

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Answers the requests of ebbctl (fs/control_protocol.h); control.cc, listing.cc for the
-// lists, and quota_requests.cc.
+// lists, quota_requests.cc and check_requests.cc.
 // The kernel vouches for the caller's uid: root and the owner of a thing may change it, users see
 // what is theirs, everybody sees the volume's state. Threading: any thread, holding no lock and
 // inside no unit.
@@ -13,6 +13,8 @@
 #include <string_view>
 
 #include "fs/census.h"
+#include "fs/checker.h"
+#include "fs/control_check.h"
 #include "fs/control_protocol.h"
 #include "fs/control_status.h"
 #include "fs/control_views.h"
@@ -38,12 +40,13 @@ class Control {
  public:
   // All outlive the object.
   Control(Volume& volume, Filesystem& filesystem, Reaper& reaper, Trash& trash, Census& census,
-          DaemonFacts facts)
+          Checker& checker, DaemonFacts facts)
       : volume_(volume),
         filesystem_(filesystem),
         reaper_(reaper),
         trash_(trash),
         census_(census),
+        checker_(checker),
         facts_(std::move(facts)) {}
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
@@ -73,6 +76,10 @@ class Control {
                                           const std::set<std::string>& own);
   void journal_quota(const Caller& caller, const std::string& scope, std::string_view what);
 
+  // Checks (check_requests.cc).
+  [[nodiscard]] ControlReply check(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] LastCheckView last_check() const;
+
   [[nodiscard]] std::vector<ClassView> class_views() const;
   [[nodiscard]] std::vector<UserView> user_views(const Caller& caller) const;
   void describe_volume(StatusView& view) const;
@@ -92,6 +99,7 @@ class Control {
   Reaper& reaper_;
   Trash& trash_;
   Census& census_;
+  Checker& checker_;
   const DaemonFacts facts_;
 };
 

@@ -95,6 +95,8 @@ void visit(Visitor& v, Request& request) {
   v.field("quota_inodes", request.quota.inodes);
   v.field("quota_soft_inodes", request.quota.soft_inodes);
   v.field("quota_grace", request.quota.grace);
+  v.field("repair", request.repair);
+  v.field("token", request.token);
 }
 
 // -1 when there is none.

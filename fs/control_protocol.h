@@ -47,6 +47,9 @@ inline constexpr std::string_view kQuotaList = "quota-list";
 inline constexpr std::string_view kQuotaSet = "quota-set";
 inline constexpr std::string_view kQuotaClear =
     "quota-clear";  // scope: QuotasView, of what is left
+// repair, token (none: starts one, or joins the one that runs): RecountView. Answers at once: ask
+// with the token it gave until it does not run any more; who does not ask for long ends it.
+inline constexpr std::string_view kCheck = "check";
 inline constexpr std::string_view kPolicyShow = "policy-show";      // PolicyView
 inline constexpr std::string_view kPolicyReload = "policy-reload";  // PolicyView
 }  // namespace command
@@ -92,6 +95,8 @@ struct ControlRequest {
   ControlFilter filter;
   std::string scope;  // of a quota: "user:ci", "unit:worktrees/job-17", "user:*"
   QuotaChange quota;
+  bool repair = false;                 // of a check
+  std::optional<std::uint64_t> token;  // of a check
   bool operator==(const ControlRequest&) const = default;
 };
 

@@ -57,6 +57,15 @@ static void fields(Visitor& v, View& view) {
   v.field("limit", view.limit);
 }
 
+template <typename Visitor, Like<LastCheckView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("running", view.running);
+  v.field("percent", view.percent);
+  v.field("finished", view.finished);
+  v.field("differences", view.differences);
+  v.field("exact", view.exact);
+}
+
 template <typename Visitor, Like<StatusView> View>
 static void fields(Visitor& v, View& view) {
   v.field("version", view.version);
@@ -85,6 +94,7 @@ static void fields(Visitor& v, View& view) {
   v.field("open_files", view.open_files);
   v.field("known_inodes", view.known_inodes);
   v.field("fds", view.fds);
+  v.field("check", view.check);
 }
 
 template nlohmann::json to_json(const StatusView&);

@@ -66,6 +66,16 @@ struct FdsView {
   bool operator==(const FdsView&) const = default;
 };
 
+// The check that runs, else the last one.
+struct LastCheckView {
+  bool running = false;
+  std::int64_t percent = 0;          // while it runs
+  std::optional<WallTime> finished;  // null: there was none since the daemon started
+  std::int64_t differences = 0;      // scopes
+  bool exact = false;
+  bool operator==(const LastCheckView&) const = default;
+};
+
 struct StatusView {
   std::string version;  // the daemon's
   pid_t pid = 0;
@@ -93,6 +103,7 @@ struct StatusView {
   std::int64_t open_files = 0;
   std::int64_t known_inodes = 0;  // to the kernel
   FdsView fds;
+  LastCheckView check;
   bool operator==(const StatusView&) const = default;
 };
 

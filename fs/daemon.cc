@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "fs/census.h"
+#include "fs/checker.h"
 #include "fs/control.h"
 #include "fs/credentials.h"
 #include "fs/filesystem.h"
@@ -101,6 +102,7 @@ struct Parts {
   std::unique_ptr<Trash> trash;
   std::unique_ptr<Reaper> reaper;
   std::unique_ptr<Census> census;
+  std::unique_ptr<Checker> checker;
   std::unique_ptr<Filesystem> filesystem;
   std::unique_ptr<Control> control;
   std::unique_ptr<Metrics> metrics;
@@ -245,11 +247,15 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   if (!reaper) return cannot("cannot start the reaper", reaper.error(), "");
   parts.reaper = std::move(*reaper);
   parts.census = std::make_unique<Census>(*parts.volume, *parts.reaper);
+  parts.checker = std::make_unique<Checker>(*parts.volume, *parts.trash);
   parts.filesystem = std::make_unique<Filesystem>(
       *parts.volume, *parts.reaper, parts.channel, options.passthrough_from,
       parts.descriptors - parts.descriptors / kSpareShare);
   parts.filesystem->on_directory_moved(
-      [&census = *parts.census](const FileHandle& moved) { census.walk_again(moved); });
+      [&census = *parts.census, &checker = *parts.checker](const FileHandle& moved) {
+        census.walk_again(moved);
+        checker.walk_again(moved);
+      });
   DaemonFacts facts;
   facts.mount = options.mountpoint;
   facts.backing = options.backing;
@@ -257,8 +263,9 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   facts.io_uring = [&parts] { return parts.context->io_uring.load(); };
   facts.passthrough = [&parts] { return parts.context->passthrough.load(); };
   facts.reload_policy = [&options, &parts] { return reload_policy(options, parts); };
-  parts.control = std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper,
-                                            *parts.trash, *parts.census, std::move(facts));
+  parts.control =
+      std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper, *parts.trash,
+                                *parts.census, *parts.checker, std::move(facts));
   if (!options.metrics.empty()) {
     auto metrics = Metrics::serve(
         options.metrics, [&control = *parts.control] { return control.status_view(Caller{}); });
@@ -335,6 +342,7 @@ void leave_clean(Parts& parts) {
   parts.metrics.reset();
   parts.workers.reset();
   parts.census->stop();
+  parts.checker->stop();
   parts.trash->stop();
   parts.reaper->stop();
   parts.inodes.clear_lookups();

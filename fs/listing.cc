@@ -157,6 +157,7 @@ StatusView Control::status_view(const Caller& caller) {
   view.open_files = static_cast<std::int64_t>(filesystem_.open_files());
   view.known_inodes = static_cast<std::int64_t>(volume_.inodes.size());
   view.fds = descriptors();
+  view.check = last_check();
   return view;
 }
 

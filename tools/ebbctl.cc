@@ -52,6 +52,7 @@ void describe(CLI::App& app, ebbfs::Invocation& invocation) {
   ebbfs::add_query_commands(app, invocation);
   ebbfs::add_change_commands(app, invocation);
   ebbfs::add_quota_commands(app, invocation);
+  ebbfs::add_check_commands(app, invocation);
   ebbfs::add_policy_commands(app, invocation);
 }
 

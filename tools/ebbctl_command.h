@@ -43,6 +43,7 @@ void add_path(CLI::App& command, Invocation& invocation, const std::string& abou
 void add_query_commands(CLI::App& app, Invocation& invocation);   // status units locks show events
 void add_change_commands(CLI::App& app, Invocation& invocation);  // pin unpin expire
 void add_quota_commands(CLI::App& app, Invocation& invocation);   // quota list|show|set...
+void add_check_commands(CLI::App& app, Invocation& invocation);   // check
 void add_policy_commands(CLI::App& app, Invocation& invocation);  // policy show|check|reload
 
 // Finds the mount and asks it; `request.path` is set on the way.

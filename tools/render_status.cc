@@ -48,6 +48,10 @@ std::vector<std::string> warnings(const StatusView& status, WallTime now) {
   } else if (status.provisional) {
     lines.emplace_back("usage is provisional: still being counted");
   }
+  if (!status.check.running && status.check.finished && !status.check.exact) {
+    lines.push_back("the last check, " + relative(*status.check.finished, now) +
+                    ", did not find usage exact: ebbctl check");
+  }
   if (status.enforcing && status.overdue > kLate) {
     lines.push_back("removal is late by " + human_duration(status.overdue));
   }
@@ -155,6 +159,9 @@ std::string daemon_lines(const StatusView& status, const Style& style) {
                   counted(status.open_files, "open file"), counted(status.known_inodes, "inode"),
                   human_count(status.fds.used), human_count(status.fds.limit)),
       style);
+  if (status.check.running) {
+    out += label("check") + fmt::format("running, {} %\n", status.check.percent);
+  }
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "fs/control_check.h"
 #include "fs/control_quota.h"
 #include "fs/control_status.h"
 #include "fs/control_views.h"
@@ -20,11 +21,15 @@ namespace ebbfs {
 [[nodiscard]] std::string render(const ChangeView& change, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const EventsView& events, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const QuotasView& quotas, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const RecountView& check, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const PolicyView& policy, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const CheckView& check, const Style& style, WallTime now);
 
 // What a reload has put in force, in short.
 [[nodiscard]] std::string render_reloaded(const PolicyView& policy, const Style& style);
+
+// How far a check is: "checking: 42 %, 12,345 files, 9,800 a second". Without a newline.
+[[nodiscard]] std::string render_progress(const RecountView& check);
 
 // For tables: "alice ci-17"; the process too in full: "alice (uid 1000), git[4242], job ci-17".
 [[nodiscard]] std::string owner_short(const OwnerView& owner);
