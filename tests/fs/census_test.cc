@@ -245,6 +245,17 @@ TEST(CensusOfMovingFiles, IsExactAtWhateverStepTheyMove) {
   }
 }
 
+TEST_F(CensusTest, CountsAFileThatLosesItsNameBeforeItAndIsClosedAfterIt) {
+  rig_.tree.write_file("plain/file", std::string(5000, 'x'));
+  rig_.mount(false);
+  OpenFile* const open = rig_.open("plain/file", O_RDONLY);
+  ASSERT_NE(open, nullptr);
+  ASSERT_TRUE(rig_.remove("plain/file"));
+  run();
+  rig_.close(open);
+  EXPECT_TRUE(rig_.exact());
+}
+
 TEST_F(CensusTest, RunsOnAThreadOfItsOwnAndStops) {
   for (int i = 0; i < 2000; ++i) rig_.tree.write_file("plain/" + std::to_string(i), "");
   rig_.mount(false);
