@@ -41,21 +41,41 @@ void Accounting::release_outside(const Payer& payer, InodeId inode, const Usage&
 }
 
 Status Accounting::move(const Payer& from, const Payer& to, InodeId inode, const Usage& present) {
-  // A change of owner, by somebody inside.
-  if (&from.unit == &to.unit) return move_charge(from, to, inode, present);
-  const MutexLock lock(instant_mu_);
-  auto moved = move_charge(from, to, inode, present);
-  if (moved && recounts(to.unit)) recount_.born(to.unit.id(), inode);
-  return moved;
+  auto moved = begin_move(from, to, inode, present);
+  if (!moved) return std::unexpected(moved.error());
+  moved->keep();
+  return {};
 }
 
-Status Accounting::move_charge(const Payer& from, const Payer& to, InodeId inode,
-                               const Usage& present) {
+Result<PendingMove> Accounting::begin_move(const Payer& from, const Payer& to, InodeId inode,
+                                           const Usage& present) {
   count(from, inode, present);
   Cell& source = ledger_.cell(from.unit.accounts(), from.uid, from.gid);
   Cell& target = ledger_.cell(to.unit.accounts(), to.uid, to.gid);
-  if (&source == &target) return {};
-  return ledger_.move(source, target, present, now());
+  if (&source == &target) return PendingMove(*this, {from, to, inode, present}, nullptr, target);
+  const auto begun = ledger_.begin_move(source, target, present, now());
+  if (!begun) return std::unexpected(begun.error());
+  return PendingMove(*this, {from, to, inode, present}, &source, target);
+}
+
+void Accounting::end_move(const Move& move, Cell& source, Cell& target) {
+  // A change of owner, by somebody inside.
+  if (&move.from.unit == &move.to.unit) return ledger_.end_move(source, target, move.usage);
+  const MutexLock lock(instant_mu_);
+  if (recounts(move.from.unit)) {
+    recount_.count(move.from.unit.id(), move.inode, move.from.uid, move.from.gid, move.usage);
+  }
+  ledger_.end_move(source, target, move.usage);
+  if (recounts(move.to.unit)) recount_.born(move.to.unit.id(), move.inode);
+}
+
+void PendingMove::keep() {
+  if (from_ != nullptr) accounting_.end_move(move_, *from_, *to_);
+  from_ = nullptr;
+}
+
+PendingMove::~PendingMove() {
+  if (from_ != nullptr) accounting_.ledger().cancel_move(*from_, *to_, move_.usage);
 }
 
 void Accounting::lost_name(InodeId inode) {

@@ -41,6 +41,39 @@ struct Payer {
 
 class Accounting;
 
+// What moves a charge: the whole of one inode.
+struct Move {
+  Payer from;
+  Payer to;
+  InodeId inode;
+  Usage usage;
+};
+
+// A charge on its way from one cell to another: both hold it. Goes back unless kept.
+class PendingMove {
+ public:
+  PendingMove(PendingMove&& other) noexcept
+      : accounting_(other.accounting_),
+        move_(other.move_),
+        from_(std::exchange(other.from_, nullptr)),
+        to_(other.to_) {}
+  PendingMove& operator=(PendingMove&&) = delete;
+  PendingMove(const PendingMove&) = delete;
+  PendingMove& operator=(const PendingMove&) = delete;
+  ~PendingMove();
+  void keep();
+
+ private:
+  friend class Accounting;
+  // `from` may be null: there is nothing to move.
+  PendingMove(Accounting& accounting, const Move& move, Cell* from, Cell& to)
+      : accounting_(accounting), move_(move), from_(from), to_(&to) {}
+  Accounting& accounting_;
+  Move move_;
+  Cell* from_;
+  Cell* to_;
+};
+
 // A charge made in advance; given back unless kept.
 class Reservation {
  public:
@@ -91,6 +124,9 @@ class Accounting {
   // Moves the whole charge of `inode`. EDQUOT, nothing moved, where it does not fit.
   [[nodiscard]] Status move(const Payer& from, const Payer& to, InodeId inode, const Usage& present)
       EXCLUDES(instant_mu_);
+  // The same, to be kept once the backing filesystem has followed. The caller keeps both units.
+  [[nodiscard]] Result<PendingMove> begin_move(const Payer& from, const Payer& to, InodeId inode,
+                                               const Usage& present);
 
   // Open files without a name: no walk finds them.
   void lost_name(InodeId inode) EXCLUDES(instant_mu_);
@@ -129,8 +165,8 @@ class Accounting {
   [[nodiscard]] bool recounts(const Unit& unit) const {
     return recounted_.load(std::memory_order_relaxed) == &unit;
   }
-  [[nodiscard]] Status move_charge(const Payer& from, const Payer& to, InodeId inode,
-                                   const Usage& present);
+  friend class PendingMove;
+  void end_move(const Move& move, Cell& source, Cell& target) EXCLUDES(instant_mu_);
 
   // For soft limits; the clock is not read while there is none.
   [[nodiscard]] WallTime now() const {

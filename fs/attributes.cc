@@ -76,18 +76,12 @@ Status Filesystem::change_owner(const Caller& caller, Inode& inode, Unit& unit, 
   if (!present) return std::unexpected(present.error());
   const Payer from{unit, present->stx_uid, present->stx_gid};
   const Payer to{unit, change.uid.value_or(from.uid), change.gid.value_or(from.gid)};
-  const Usage charge = charge_for(*present);
-  const auto moved = volume_.accounting.move(from, to, inode.id, charge);
-  if (!moved) return moved;
+  auto moved = volume_.accounting.begin_move(from, to, inode.id, charge_for(*present));
+  if (!moved) return std::unexpected(moved.error());
   const auto changed = volume_.backing.change_owner(fd, change.uid.value_or(static_cast<uid_t>(-1)),
                                                     change.gid.value_or(static_cast<gid_t>(-1)));
-  if (!changed) {
-    // What was just freed there is still free unless somebody else took it; then the refusal of
-    // the backing filesystem costs that scope a little room until the next change.
-    volume_.ledger.settle(volume_.ledger.cell(unit.accounts(), to.uid, to.gid), -charge);
-    volume_.ledger.settle(volume_.ledger.cell(unit.accounts(), from.uid, from.gid), charge);
-    return changed;
-  }
+  if (!changed) return changed;
+  moved->keep();
   inode.extent.uid = to.uid;
   inode.extent.gid = to.gid;
   return {};

@@ -268,7 +268,12 @@ ControlReply Control::expire_unit(const UnitRef& unit, bool dry_run) {
   const auto expired = reaper_.expire(unit, dry_run);
   view.blockers = views_of(expired.report.blockers);
   view.changed = expired.report.verdict.action == Verdict::Action::remove;
-  if (expired.trash) view.restorable_until = expired.trash->purge_after;
+  if (expired.trash) {
+    view.restorable_until = expired.trash->purge_after;
+    // What went in the end: it may have been written to until it was frozen.
+    view.usage = {};
+    for (const UsageCell& held : expired.trash->unit.usage) view.usage += held.usage;
+  }
   ControlReply reply = done(to_json(view));
   if (!view.changed) {
     reply.exit_code = kExitRefused;

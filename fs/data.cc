@@ -22,12 +22,18 @@ Status drop_privileges(const Backing& backing, int fd) {
   return backing.change_mode(fd, without_privileges(attributes->stx_mode));
 }
 
+Result<std::int64_t> size_of(const Backing& backing, int fd) {
+  const auto attributes = backing.stat(fd, "");
+  if (!attributes) return std::unexpected(attributes.error());
+  return static_cast<std::int64_t>(attributes->stx_size);
+}
+
 // The kernel leaves it to us, and says who may keep them with writes only.
 bool may_keep_privileges(const Caller& caller) { return caller.uid == 0; }
 
 }  // namespace
 
-Status Filesystem::resize(Inode& inode, Unit& unit, std::int64_t size,
+Status Filesystem::resize(Inode& inode, Unit& unit, int fd, std::int64_t size,
                           const std::function<Result<std::int64_t>()>& act) {
   Inode::Extent& extent = inode.extent;
   const Payer payer{unit, extent.uid, extent.gid};
@@ -37,14 +43,19 @@ Status Filesystem::resize(Inode& inode, Unit& unit, std::int64_t size,
   auto reservation = volume_.accounting.reserve(payer, {growth, 0});
   if (!reservation) return std::unexpected(reservation.error());
   const auto become = act();
+  // A call that failed may have done a part all the same: ext4 keeps what fallocate got before the
+  // filesystem was full.
+  const auto now = become ? become : size_of(volume_.backing, fd);
+  if (now) {
+    reservation->keep_only({charge_for_size(*now) - held, 0});
+    extent.size = *now;
+  }
   if (!become) return std::unexpected(become.error());
-  reservation->keep_only({charge_for_size(*become) - held, 0});
-  extent.size = *become;
   return {};
 }
 
 Status Filesystem::truncate_open(Inode& inode, int fd, std::int64_t size, Unit& unit) {
-  return resize(inode, unit, size, [&]() -> Result<std::int64_t> {
+  return resize(inode, unit, fd, size, [&]() -> Result<std::int64_t> {
     const auto done = volume_.backing.truncate(fd, size);
     if (!done) return std::unexpected(done.error());
     return size;
@@ -73,7 +84,7 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
   if (end <= present) return volume_.backing.write(file.fd(), from, offset);
 
   std::size_t written = 0;
-  const auto grown = resize(inode, entered->unit(), end, [&]() -> Result<std::int64_t> {
+  const auto grown = resize(inode, entered->unit(), file.fd(), end, [&]() -> Result<std::int64_t> {
     const auto count = volume_.backing.write(file.fd(), from, offset);
     if (!count) return std::unexpected(count.error());
     written = *count;
@@ -102,7 +113,7 @@ Status Filesystem::allocate(const Caller& caller, OpenFile& file, int mode, off_
     if (!dropped) return dropped;
   }
   const std::int64_t become = keeps_size ? present : std::max(present, offset + length);
-  return resize(inode, entered->unit(), become, [&]() -> Result<std::int64_t> {
+  return resize(inode, entered->unit(), file.fd(), become, [&]() -> Result<std::int64_t> {
     const auto done = volume_.backing.allocate(file.fd(), mode, offset, length);
     if (!done) return std::unexpected(done.error());
     return become;
@@ -130,8 +141,8 @@ Result<std::size_t> Filesystem::copy(const Caller& caller, OpenFile& from, off_t
   const std::int64_t end = to_offset + static_cast<std::int64_t>(count);
   const std::int64_t present = inode.extent.size;
   std::size_t copied = 0;
-  const auto done =
-      resize(inode, entered->unit(), std::max(present, end), [&]() -> Result<std::int64_t> {
+  const auto done = resize(
+      inode, entered->unit(), to.fd(), std::max(present, end), [&]() -> Result<std::int64_t> {
         const auto moved = volume_.backing.copy(from.fd(), from_offset, to.fd(), to_offset, count);
         if (!moved) return std::unexpected(moved.error());
         copied = *moved;

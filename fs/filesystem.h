@@ -261,8 +261,9 @@ class Filesystem {
   [[nodiscard]] Status truncate_open(Inode& inode, int fd, std::int64_t size, Unit& unit)
       REQUIRES(inode.size_mu);
   [[nodiscard]] Status ensure_known(Inode& inode, int fd) REQUIRES(inode.size_mu);
-  // Charges growth to `size`, runs `act`, keeps what `act` says the size has become.
-  [[nodiscard]] Status resize(Inode& inode, Unit& unit, std::int64_t size,
+  // Charges growth to `size`, runs `act`, keeps what `act` says the size has become; where it
+  // fails, what the backing file `fd` says.
+  [[nodiscard]] Status resize(Inode& inode, Unit& unit, int fd, std::int64_t size,
                               const std::function<Result<std::int64_t>()>& act)
       REQUIRES(inode.size_mu);
 

@@ -128,8 +128,13 @@ Status Filesystem::rename_in_place(const Caller& caller, RenamePlan& plan) {
   if (!new_path) return std::unexpected(new_path.error());
 
   count_in_sight(*plan.from.unit, *plan.from.present);
+  NewPaths paths(volume_);
+  if (plan.from.unit_top) {
+    if (const auto fits = paths.add(plan.from.unit, *new_path); !fits) return fits;
+  }
   const auto renamed = rename_backing(caller, plan);
   if (!renamed) return renamed;
+  paths.keep();
   if (plan.from.unit_top) {
     (void)volume_.units.set_path(*plan.from.unit, *new_path);
   } else if (renames_paths) {
@@ -161,8 +166,14 @@ Status Filesystem::rename_exchange(const Caller& caller, RenamePlan& plan) {
   if (!old_path) return std::unexpected(old_path.error());
   if (!new_path) return std::unexpected(new_path.error());
   for (const RenameSide* side : {&plan.from, &plan.to}) count_in_sight(*side->unit, *side->present);
+  NewPaths paths(volume_);
+  if (tops) {
+    if (const auto fits = paths.add(plan.from.unit, *new_path); !fits) return fits;
+    if (const auto fits = paths.add(plan.to.unit, *old_path); !fits) return fits;
+  }
   const auto renamed = rename_backing(caller, plan);
   if (!renamed) return renamed;
+  paths.keep();
   if (tops) {
     (void)volume_.units.set_path(*plan.from.unit, *new_path);
     (void)volume_.units.set_path(*plan.to.unit, *old_path);

@@ -43,41 +43,28 @@ class Frozen {
   std::vector<UnitRef> units_;
 };
 
-// Charges moved so far; moved back unless kept.
+// Charges on their way; they go back unless kept.
 class Moves {
  public:
   explicit Moves(Accounting& accounting) : accounting_(accounting) {}
-  Moves(const Moves&) = delete;
-  Moves& operator=(const Moves&) = delete;
-  ~Moves() { undo(); }
   [[nodiscard]] Status move(const UnitRef& from, const UnitRef& to, const Subtree::Item& item) {
     if (from == to) return {};
-    const auto moved = accounting_.move({*from, item.uid, item.gid}, {*to, item.uid, item.gid},
+    auto moved = accounting_.begin_move({*from, item.uid, item.gid}, {*to, item.uid, item.gid},
                                         item.inode, item.charge);
-    if (moved) moves_.push_back({from, to, item.uid, item.gid, item.charge});
-    return moved;
+    if (!moved) return std::unexpected(moved.error());
+    moves_.push_back(std::move(*moved));
+    return {};
   }
-  void keep() { moves_.clear(); }
-  // Before a unit that was charged is removed: removing takes its whole charge from every scope.
-  void undo() {
-    UsageLedger& ledger = accounting_.ledger();
-    for (const Move& move : moves_) {
-      ledger.settle(ledger.cell(move.to->accounts(), move.uid, move.gid), -move.charge);
-      ledger.settle(ledger.cell(move.from->accounts(), move.uid, move.gid), move.charge);
-    }
+  void keep() {
+    for (PendingMove& move : moves_) move.keep();
     moves_.clear();
   }
+  // Before a unit that was charged is removed: removing takes its whole charge from every scope.
+  void undo() { moves_.clear(); }
 
  private:
-  struct Move {
-    UnitRef from;
-    UnitRef to;
-    uid_t uid;
-    gid_t gid;
-    Usage charge;
-  };
   Accounting& accounting_;
-  std::vector<Move> moves_;
+  std::vector<PendingMove> moves_;
 };
 
 // Open files go with their inode.
@@ -131,6 +118,7 @@ Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
   if (!done) {
     moves.undo();
     if (plan.to.makes_unit()) (void)volume_.units.remove(**to);
+    if (plan.from.unit_top) volume_.units.retake_top(plan.from.unit);
     return done;
   }
   moves.keep();
@@ -181,7 +169,12 @@ Status Filesystem::make_destinations(Subtree& tree) {
 
 Status Filesystem::move_tree(const Caller& caller, RenamePlan& plan, Subtree& tree) {
   Moves moves(volume_.accounting);
+  NewPaths paths(volume_);
   Status done = make_destinations(tree);
+  for (const Subtree::Destination& destination : tree.destinations()) {
+    if (!done) break;
+    if (destination.keeps) done = paths.add(destination.unit, destination.record.path);
+  }
   for (const Subtree::Item& item : tree.items()) {
     if (!done) break;
     done = moves.move(tree.sources()[item.from], tree.destinations()[item.to].unit, item);
@@ -192,9 +185,13 @@ Status Filesystem::move_tree(const Caller& caller, RenamePlan& plan, Subtree& tr
     for (const Subtree::Destination& destination : tree.destinations()) {
       if (destination.made) (void)volume_.units.remove(*destination.unit);
     }
+    for (const Subtree::Item& item : tree.items()) {
+      if (item.was_top) volume_.units.retake_top(tree.sources()[item.from]);
+    }
     return done;
   }
   moves.keep();
+  paths.keep();
   rebind_tree(tree);
   return settle_names(caller, plan);
 }

@@ -41,4 +41,28 @@ struct Filesystem::RenamePlan {
   }
 };
 
+// Units that are about to get other paths, bound by the limits of these already; by those of their
+// old paths again unless kept.
+class NewPaths {
+ public:
+  explicit NewPaths(Volume& volume) : volume_(volume) {}
+  NewPaths(const NewPaths&) = delete;
+  NewPaths& operator=(const NewPaths&) = delete;
+  ~NewPaths() {
+    for (const UnitRef& unit : units_) volume_.ledger.limit_unit(unit->accounts(), unit->path());
+  }
+  // EDQUOT where what `unit` holds would pass a limit at `path`.
+  [[nodiscard]] Status add(const UnitRef& unit, const std::string& path) {
+    auto fits = volume_.ledger.limit_moving_unit(unit->accounts(), path);
+    if (fits) units_.push_back(unit);
+    return fits;
+  }
+  // They have them now.
+  void keep() { units_.clear(); }
+
+ private:
+  Volume& volume_;
+  std::vector<UnitRef> units_;
+};
+
 }  // namespace ebbfs

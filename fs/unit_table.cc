@@ -90,6 +90,11 @@ Result<UnitRef> UnitTable::create(UnitRecord record, WallTime due) {
   return unit;
 }
 
+void UnitTable::retake_top(const UnitRef& unit) {
+  const WriterLock lock(mu_);
+  if (by_id_.contains(raw(unit->id()))) by_top_.insert_or_assign(raw(unit->top()), unit);
+}
+
 UnitRef UnitTable::restore(UnitRecord record, std::optional<WallTime> due) {
   UnitRef unit = make(std::move(record), due);
   publish(unit);

@@ -54,8 +54,10 @@ class UnitTable {
 
   // A new unit, stored with deadline `due` and marked in use; its identity is given here. The usage
   // in `record` is charged to it, unless that is dirty: then its contents are still to be counted,
-  // from nothing. `record.inode` must not be the top of another unit.
+  // from nothing. Where `record.inode` is the top of another unit, it is this one's from now on.
   [[nodiscard]] Result<UnitRef> create(UnitRecord record, WallTime due);
+  // `unit` is found by its top again, after one that was to take its place was removed.
+  void retake_top(const UnitRef& unit);
   // A unit as loaded from the index, charged in the same way; nothing is written. Without `due` its
   // next store makes it due at its last use: looked at too early once, never too late.
   UnitRef restore(UnitRecord record, std::optional<WallTime> due = std::nullopt);

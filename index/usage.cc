@@ -20,15 +20,29 @@ struct Charge {
   Usage delta;
 };
 
-// Makes all changes or none. Returns the place of the first that was refused.
-std::optional<std::size_t> charge_all(std::span<const Charge> charges, WallTime now) {
+void give_back_growth(std::span<const Charge> charges) {
+  for (const Charge& charge : charges) charge.account->add(-growing(charge.delta));
+}
+
+void shrink_all(std::span<const Charge> charges) {
+  for (const Charge& charge : charges) charge.account->add(charge.delta - growing(charge.delta));
+}
+
+// Makes the growing part of all changes or none. Returns the place of the first that was refused.
+std::optional<std::size_t> grow_all(std::span<const Charge> charges, WallTime now) {
   for (std::size_t i = 0; i < charges.size(); ++i) {
     if (charges[i].account->try_add(growing(charges[i].delta), now)) continue;
-    for (const Charge& done : charges.first(i)) done.account->add(-growing(done.delta));
+    give_back_growth(charges.first(i));
     return i;
   }
-  for (const Charge& charge : charges) charge.account->add(charge.delta - growing(charge.delta));
   return std::nullopt;
+}
+
+// Makes all changes or none. Returns the place of the first that was refused.
+std::optional<std::size_t> charge_all(std::span<const Charge> charges, WallTime now) {
+  const auto refused = grow_all(charges, now);
+  if (!refused) shrink_all(charges);
+  return refused;
 }
 
 }  // namespace
@@ -59,13 +73,14 @@ bool LimitedCount::grow(std::int64_t amount, WallTime now) {
       if (grace == 0 || (!crosses && since != 0 && at - since >= grace)) return false;
     }
   } while (!held_.compare_exchange_weak(held, held + amount, kRelaxed));
-  const std::int64_t since = std::max<std::int64_t>(at, 1);
+  // Asked when there was no soft limit yet, so without the time: the next one starts the clock.
+  if (at == 0) return true;
   if (crosses) {
-    over_since_.store(since, kRelaxed);
+    over_since_.store(at, kRelaxed);
   } else if (above) {
     // Above before there was a limit, or by charges that nobody was asked for.
     std::int64_t never = 0;
-    (void)over_since_.compare_exchange_strong(never, since, kRelaxed);
+    (void)over_since_.compare_exchange_strong(never, at, kRelaxed);
   }
   return true;
 }
@@ -173,20 +188,44 @@ void UsageLedger::settle(Cell& cell, const Usage& delta) {
   cell.own_.add(delta);
 }
 
-Status UsageLedger::move(Cell& from, Cell& to, const Usage& usage, WallTime now) {
-  std::array<Charge, 2 * Cell::kScopes> charges;
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < Cell::kScopes; ++i) {
-    Account* const loses = from.scopes_[i];
-    Account* const gains = to.scopes_[i];
-    if (loses == gains) continue;
-    if (gains != nullptr) charges[count++] = {gains, usage};
-    if (loses != nullptr) charges[count++] = {loses, -usage};
+// What moving from one cell to another changes: scopes that both are in do not change.
+class UsageLedger::MoveCharges {
+ public:
+  MoveCharges(const Cell& from, const Cell& to, const Usage& usage) {
+    for (std::size_t i = 0; i < Cell::kScopes; ++i) {
+      Account* const loses = from.scopes_[i];
+      Account* const gains = to.scopes_[i];
+      if (loses == gains) continue;
+      if (gains != nullptr) charges_[count_++] = {gains, usage};
+      if (loses != nullptr) charges_[count_++] = {loses, -usage};
+    }
   }
-  if (charge_all(std::span(charges).first(count), now)) return fail(EDQUOT);
+  [[nodiscard]] std::span<const Charge> all() const { return std::span(charges_).first(count_); }
+
+ private:
+  std::array<Charge, 2 * Cell::kScopes> charges_;
+  std::size_t count_ = 0;
+};
+
+Status UsageLedger::move(Cell& from, Cell& to, const Usage& usage, WallTime now) {
+  auto begun = begin_move(from, to, usage, now);
+  if (begun) end_move(from, to, usage);
+  return begun;
+}
+
+Status UsageLedger::begin_move(Cell& from, Cell& to, const Usage& usage, WallTime now) {
+  if (grow_all(MoveCharges(from, to, usage).all(), now)) return fail(EDQUOT);
+  return {};
+}
+
+void UsageLedger::end_move(Cell& from, Cell& to, const Usage& usage) {
+  shrink_all(MoveCharges(from, to, usage).all());
   from.own_.add(-usage);
   to.own_.add(usage);
-  return {};
+}
+
+void UsageLedger::cancel_move(Cell& from, Cell& to, const Usage& usage) {
+  give_back_growth(MoveCharges(from, to, usage).all());
 }
 
 void UsageLedger::detach(UnitAccounts& unit) {
@@ -245,6 +284,26 @@ void UsageLedger::apply_limits() {
 void UsageLedger::limit_unit(UnitAccounts& unit, const std::string& path) {
   const MutexLock lock(mu_);
   if (limiter_) limit(unit.total_, limiter_("unit:" + path));
+}
+
+Status UsageLedger::limit_moving_unit(UnitAccounts& unit, const std::string& path) {
+  const MutexLock lock(mu_);
+  if (!limiter_) return {};
+  Account& account = unit.total_;
+  const ScopeLimits before = account.limits();
+  const ScopeLimits after = limiter_("unit:" + path);
+  // In force first, looked at second: what grows meanwhile is bounded by the new ones.
+  limit(account, after);
+  const Usage held = account.usage();
+  const auto passes = [](std::int64_t usage, std::int64_t was, std::int64_t becomes) {
+    return becomes < was && usage > becomes;
+  };
+  if (!passes(held.bytes.n, before.bytes, after.bytes) &&
+      !passes(held.inodes, before.inodes, after.inodes)) {
+    return {};
+  }
+  account.set_limits(before);
+  return fail(EDQUOT);
 }
 
 void UsageLedger::limit(Account& account, const ScopeLimits& limits) {

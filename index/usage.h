@@ -181,6 +181,12 @@ class UsageLedger {
   // not in would pass its limit. Scopes that both are in do not change. Either part of `usage` may
   // be negative; it is `from` that grows by that one then, within the limits of its scopes.
   [[nodiscard]] Status move(Cell& from, Cell& to, const Usage& usage, WallTime now = {});
+  // The same in two steps, with what may fail between them: begin_move takes the room and refuses
+  // like `move`; then exactly one of end_move, which gives free what was left behind, and
+  // cancel_move. So nobody takes the old room while it may still be needed. Same arguments for all.
+  [[nodiscard]] Status begin_move(Cell& from, Cell& to, const Usage& usage, WallTime now = {});
+  void end_move(Cell& from, Cell& to, const Usage& usage);
+  void cancel_move(Cell& from, Cell& to, const Usage& usage);
 
   // Of these, REQUIRES: the unit is still. Detaches a whole unit from class, user, group and job;
   // the volume keeps the charge (trash), as does the unit's own total. Later changes through its
@@ -205,6 +211,9 @@ class UsageLedger {
   void apply_limits() EXCLUDES(mu_);
   // The same for a unit, whose account has no name here: "unit:PATH".
   void limit_unit(UnitAccounts& unit, const std::string& path) EXCLUDES(mu_);
+  // The same for a unit that is about to get this path: EDQUOT, and nothing changed, where what it
+  // holds would pass a hard limit that is lower there than the present one.
+  [[nodiscard]] Status limit_moving_unit(UnitAccounts& unit, const std::string& path) EXCLUDES(mu_);
   // Calls `visit` for every named account, by name.
   void for_each(const std::function<void(const std::string& scope, Account& account)>& visit)
       EXCLUDES(mu_);
@@ -221,6 +230,7 @@ class UsageLedger {
   [[nodiscard]] Usage class_usage(std::string_view class_name) const EXCLUDES(mu_);
 
  private:
+  class MoveCharges;
   void limit(Account& account, const ScopeLimits& limits);
   void open_cell(UnitAccounts& unit, Cell& cell) REQUIRES(unit.mu_) EXCLUDES(mu_);
   void fill_scopes(const UnitAccounts& unit, Cell& cell) EXCLUDES(mu_);

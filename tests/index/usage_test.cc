@@ -334,5 +334,56 @@ TEST_F(Ledger, ForgetsADetachedUnit) {
   expect_all(use(0, 0));
 }
 
+// ---- Moves in two steps ----
+
+TEST(PendingMove, KeepsTheOldRoomUntilItEndsAndTheNewOneUntilItIsCancelled) {
+  UsageLedger ledger;
+  const auto one = ledger.open_unit(UnitId{1}, "one", "");
+  const auto other = ledger.open_unit(UnitId{2}, "other", "");
+  ledger.scope("class:one").set_hard(100, kUnlimited);
+  ledger.scope("class:other").set_hard(100, kUnlimited);
+  Cell& from = ledger.cell(*one, 1, 1);
+  Cell& to = ledger.cell(*other, 1, 1);
+  ASSERT_EQ(error_of(ledger.reserve(from, use(100, 1))), 0);
+
+  ASSERT_EQ(error_of(ledger.begin_move(from, to, use(100, 1))), 0);
+  EXPECT_EQ(error_of(ledger.reserve(from, use(1, 0))), EDQUOT) << "it may have to come back";
+  EXPECT_EQ(error_of(ledger.reserve(to, use(1, 0))), EDQUOT);
+  EXPECT_EQ(ledger.volume().usage(), use(100, 1));
+  ledger.cancel_move(from, to, use(100, 1));
+  EXPECT_EQ(ledger.class_usage("one"), use(100, 1));
+  EXPECT_EQ(ledger.class_usage("other"), use(0, 0));
+
+  ASSERT_EQ(error_of(ledger.begin_move(from, to, use(100, 1))), 0);
+  ledger.end_move(from, to, use(100, 1));
+  EXPECT_EQ(ledger.class_usage("one"), use(0, 0));
+  EXPECT_EQ(ledger.class_usage("other"), use(100, 1));
+  EXPECT_EQ(to.usage(), use(100, 1));
+}
+
+TEST(MovingUnit, TakesTheLimitsOfItsNewNameUnlessItPassesThem) {
+  UsageLedger ledger;
+  ledger.set_limiter([](std::string_view scope) {
+    return scope == "unit:small" ? ScopeLimits{.bytes = 99} : ScopeLimits{.bytes = 200};
+  });
+  const auto unit = ledger.open_unit(UnitId{1}, "", "");
+  ledger.limit_unit(*unit, "large");
+  ASSERT_EQ(error_of(ledger.reserve(ledger.cell(*unit, 1, 1), use(100, 1))), 0);
+  EXPECT_EQ(error_of(ledger.limit_moving_unit(*unit, "small")), EDQUOT);
+  EXPECT_EQ(unit->total().limits().bytes, 200);
+  unit->total().add(use(-1, 0));
+  EXPECT_EQ(error_of(ledger.limit_moving_unit(*unit, "small")), 0);
+  EXPECT_EQ(unit->total().limits().bytes, 99);
+}
+
+TEST(AccountSoftLimit, IsNotOverAtOnceForARequestThatCameBeforeIt) {
+  Account account;
+  account.set_limits({.soft_bytes = 10, .grace = std::chrono::hours(1)});
+  EXPECT_TRUE(account.try_add(use(11, 0))) << "the time was not asked for yet";
+  const WallTime now{std::chrono::hours(500'000)};
+  EXPECT_TRUE(account.try_add(use(1, 0), now)) << "the clock starts here";
+  EXPECT_FALSE(account.try_add(use(1, 0), now + std::chrono::hours(1)));
+}
+
 }  // namespace
 }  // namespace ebbfs
