@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Limits on a real mount: every way to grow against every kind of limit, the programs that people
-// run into them with, and what administrators and users see.
+// Limits on a real mount: the scopes that they bind, the programs that people run into them with,
+// and what administrators and users see.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -9,217 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <thread>
 
-#include "tests/support/each_filesystem.h"
+#include "tests/mount/quota_fixture.h"
 #include "tests/support/plain_files.h"
 
 namespace ebbfs::test {
 namespace {
 
 using namespace std::chrono_literals;
-using Counted = MountedVolume::Counted;
-
-constexpr const char* kPolicy = R"(
-[[class]]
-name = "tree"
-kind = "tree"
-match = ["units/*", "agents/{job}/*"]
-ttl = "24h"
-)";
-
-class QuotaTest : public OnVolume {
- protected:
-  void SetUp() override { start(kPolicy); }
-  void start(const std::string& policy) {
-    mount({.policy = policy});
-    if (IsSkipped()) return;
-    for (const char* dir : {"units", "agents", "plain"}) {
-      ASSERT_EQ(::mkdir(at(dir).c_str(), 0755), 0);
-      ASSERT_EQ(::chmod(at(dir).c_str(), 0777), 0);
-    }
-  }
-  [[nodiscard]] Ran quota(const std::string& arguments) const {
-    return volume_->ebbctl("quota " + arguments);
-  }
-  void set(const std::string& arguments) const {
-    const Ran ran = quota("set " + arguments);
-    ASSERT_EQ(ran.exit_code, 0) << ran.out;
-  }
-  [[nodiscard]] nlohmann::json show(const std::string& scope) const {
-    return volume_->json("quota show " + scope)["quotas"][0];
-  }
-  [[nodiscard]] Counted held(const std::string& scope) const {
-    const auto view = show(scope);
-    return {.bytes = view["bytes"]["used"], .inodes = view["inodes"]["used"]};
-  }
-  [[nodiscard]] Ran run(const std::string& commands) const {
-    return shell(commands, volume_->path());
-  }
-};
-
-// ---- Each way to grow ----
-
-struct ChargePoint {
-  const char* name;
-  Counted cost;
-  int (*act)(const std::string& root);  // 0 or an errno
-};
-
-int result_of(bool done) { return done ? 0 : errno; }
-
-int grow(const std::string& root, int flags, const auto& act) {
-  const UniqueFd fd(::open((root + "/units/u/f").c_str(), flags | O_CLOEXEC));
-  return fd.valid() ? act(fd.get()) : errno;
-}
-
-const std::vector<char> kTwoBlocks(8192, 'x');
-
-const ChargePoint kChargePoints[] = {
-    {"Write",
-     {.bytes = 8192},
-     [](const std::string& root) {
-       return grow(root, O_WRONLY, [](int fd) {
-         return result_of(::pwrite(fd, kTwoBlocks.data(), kTwoBlocks.size(), 4096) == 8192);
-       });
-     }},
-    {"Append",
-     {.bytes = 8192},
-     [](const std::string& root) {
-       return grow(root, O_WRONLY | O_APPEND, [](int fd) {
-         return result_of(::write(fd, kTwoBlocks.data(), kTwoBlocks.size()) == 8192);
-       });
-     }},
-    {"Truncate",
-     {.bytes = 8192},
-     [](const std::string& root) {
-       return result_of(::truncate((root + "/units/u/f").c_str(), 12288) == 0);
-     }},
-    {"Fallocate",
-     {.bytes = 8192},
-     [](const std::string& root) {
-       return grow(root, O_WRONLY,
-                   [](int fd) { return result_of(::fallocate(fd, 0, 0, 12288) == 0); });
-     }},
-    {"CopyFileRange",
-     {.bytes = 8192},
-     [](const std::string& root) {
-       const UniqueFd from(::open((root + "/plain/source").c_str(), O_RDONLY | O_CLOEXEC));
-       return grow(root, O_WRONLY, [&](int fd) {
-         off_t to = 4096;
-         return result_of(::copy_file_range(from.get(), nullptr, fd, &to, 8192, 0) == 8192);
-       });
-     }},
-    {"Create",
-     {.inodes = 1},
-     [](const std::string& root) {
-       const UniqueFd fd(
-           ::open((root + "/units/u/new").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-       return result_of(fd.valid());
-     }},
-    {"Mkdir",
-     {.inodes = 1},
-     [](const std::string& root) {
-       return result_of(::mkdir((root + "/units/u/new").c_str(), 0755) == 0);
-     }},
-    {"Symlink",
-     {.inodes = 1},
-     [](const std::string& root) {
-       return result_of(::symlink("target", (root + "/units/u/new").c_str()) == 0);
-     }},
-    {"Mknod",
-     {.inodes = 1},
-     [](const std::string& root) {
-       return result_of(::mknod((root + "/units/u/new").c_str(), S_IFIFO | 0644, 0) == 0);
-     }},
-    {"RenameOfAFile",
-     {.bytes = 8192, .inodes = 1},
-     [](const std::string& root) {
-       return result_of(
-           ::rename((root + "/plain/source").c_str(), (root + "/units/u/new").c_str()) == 0);
-     }},
-    {"RenameOfATree",
-     {.bytes = 12288, .inodes = 4},
-     [](const std::string& root) {
-       return result_of(::rename((root + "/plain/tree").c_str(), (root + "/units/u/new").c_str()) ==
-                        0);
-     }},
-};
-
-class ChargePoints : public QuotaTest, public testing::WithParamInterface<ChargePoint> {
- protected:
-  // As before, and without limits.
-  void start_over() {
-    (void)quota("clear unit:units/u");
-    const Ran ran =
-        run("rm -rf units/u plain/* && mkdir -p units/u plain/tree/sub &&"
-            "head -c 4096 /dev/zero >units/u/f && head -c 8192 /dev/zero >plain/source &&"
-            "head -c 4096 /dev/zero >plain/tree/a && head -c 8000 /dev/zero >plain/tree/sub/b");
-    ASSERT_EQ(ran.exit_code, 0) << ran.out;
-    ASSERT_TRUE(eventually([&] { return held("unit:units/u") == kBefore; }, 5s));
-  }
-  void expect(int error, const std::string& limit) {
-    SCOPED_TRACE(limit);
-    const auto before = volume_->charged();
-    set("unit:units/u " + limit);
-    EXPECT_EQ(GetParam().act(volume_->path()), error);
-    const Counted& cost = GetParam().cost;
-    const Counted after =
-        error != 0 ? kBefore : Counted{kBefore.bytes + cost.bytes, kBefore.inodes + cost.inodes};
-    EXPECT_EQ(held("unit:units/u"), after);
-    if (error != 0) {
-      EXPECT_EQ(volume_->charged(), before);
-    }
-    EXPECT_TRUE(volume_->counts_right());
-    start_over();
-  }
-  static constexpr Counted kBefore{.bytes = 4096, .inodes = 2};
-};
-INSTANTIATE_TEST_SUITE_P(, ChargePoints, testing::ValuesIn(kChargePoints),
-                         [](const auto& point) { return std::string(point.param.name); });
-
-TEST_P(ChargePoints, ReachTheirLimitAndNeverPassIt) {
-  start_over();
-  const Counted& cost = GetParam().cost;
-  const std::int64_t bytes = kBefore.bytes + cost.bytes;
-  const std::int64_t inodes = kBefore.inodes + cost.inodes;
-  const auto with = [](const char* option, std::int64_t value) {
-    return std::string(option) + " " + std::to_string(value);
-  };
-  expect(0, with("--bytes", bytes + 4096));
-  expect(0, with("--bytes", bytes));
-  expect(0, with("--inodes", inodes + 1));
-  expect(0, with("--inodes", inodes));
-  expect(0, with("--soft", kBefore.bytes) + with(" --soft-inodes", kBefore.inodes) + " --grace 1h");
-  if (cost.bytes > 0) {
-    expect(EDQUOT, with("--bytes", bytes - 1));
-    expect(EDQUOT, with("--soft", bytes - 1) + " --grace 0s");
-  }
-  if (cost.inodes > 0) {
-    expect(EDQUOT, with("--inodes", inodes - 1));
-    expect(EDQUOT, with("--soft-inodes", inodes - 1) + " --grace 0s");
-  }
-}
-
-TEST_F(QuotaTest, BoundsAFileWithoutAName) {
-  ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
-  set("unit:units/u --inodes 1");
-  EXPECT_EQ(errno_of(::open(at("units/u").c_str(), O_TMPFILE | O_RDWR, 0600)), EDQUOT);
-  set("unit:units/u --inodes 2");
-  const UniqueFd fd(::open(at("units/u").c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  EXPECT_TRUE(fd.valid());
-}
-
-TEST_F(QuotaTest, BoundsAnOwnerWhoIsGivenAFile) {
-  ASSERT_EQ(run("head -c 8192 /dev/zero >plain/f").exit_code, 0);
-  set("user:" + std::to_string(kAlice) + " --bytes 8191");
-  EXPECT_EQ(errno_of(::chown(at("plain/f").c_str(), kAlice, kAlice)), EDQUOT);
-  EXPECT_EQ(status_of(at("plain/f")).st_uid, 0U);
-  set("user:" + std::to_string(kAlice) + " --bytes 8192");
-  EXPECT_EQ(::chown(at("plain/f").c_str(), kAlice, kAlice), 0);
-  EXPECT_TRUE(volume_->counts_right());
-}
 
 // ---- Scopes ----
 
@@ -253,34 +51,6 @@ TEST_F(QuotaTest, OfAUnitIsFreeAgainWhenTheUnitIsGone) {
   ASSERT_EQ(volume_->ebbctl("expire " + at("units/a")).exit_code, 0);
   EXPECT_EQ(run("head -c 1M /dev/zero >units/b/f").exit_code, 0)
       << "what is in the trash is charged to the volume alone";
-}
-
-TEST_F(QuotaTest, NeverLetsSixteenWritersPassAndLetsThemFillIt) {
-  constexpr std::int64_t kRoom = 1 << 20;
-  constexpr std::size_t kWrite = 8192;
-  ASSERT_EQ(::mkdir(at("units/u").c_str(), 0755), 0);
-  set("unit:units/u --bytes " + std::to_string(kRoom));
-  std::atomic<std::int64_t> landed{0};
-  {
-    std::vector<std::jthread> writers;
-    for (int i = 0; i < 16; ++i) {
-      writers.emplace_back([&, i] {
-        const std::string name = at("units/u/" + std::to_string(i));
-        const UniqueFd fd(::open(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-        const std::string bytes(kWrite, 'x');
-        while (::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(kWrite)) {
-          landed += static_cast<std::int64_t>(kWrite);
-        }
-        EXPECT_EQ(errno, EDQUOT);
-      });
-    }
-    for (int sample = 0; sample < 200; ++sample) {
-      ASSERT_LE(held("unit:units/u").bytes, kRoom);
-      if (landed == kRoom) break;
-    }
-  }
-  EXPECT_EQ(landed, kRoom);
-  EXPECT_EQ(volume_->count("units/u").bytes, kRoom);
 }
 
 // ---- Programs ----
@@ -400,7 +170,7 @@ TEST_F(QuotaTest, ShowsWhereItComesFrom) {
 
 TEST_F(QuotaTest, OfThePolicyIsInForceAndReloaded) {
   const std::string user = std::to_string(kAlice);
-  volume_->set_policy(std::string(kPolicy) + "[[quota]]\nscope = \"user:" + user +
+  volume_->set_policy(std::string(kQuotaPolicy) + "[[quota]]\nscope = \"user:" + user +
                       "\"\nbytes = \"1MiB\"\n");
   ASSERT_EQ(volume_->ebbctl("policy reload").exit_code, 0);
   EXPECT_EQ(show("user:" + user)["origin"], "policy");
@@ -412,7 +182,7 @@ TEST_F(QuotaTest, OfThePolicyIsInForceAndReloaded) {
     });
   };
   EXPECT_EQ(write(), EDQUOT);
-  volume_->set_policy(kPolicy);
+  volume_->set_policy(kQuotaPolicy);
   ASSERT_EQ(volume_->ebbctl("policy reload").exit_code, 0);
   EXPECT_EQ(write(), 0);
 }

@@ -213,7 +213,7 @@ MountedVolume::Counted MountedVolume::count(const std::string& relative) const {
   const Ran ran = shell("find './" + relative + "' " + (relative.empty() ? "-mindepth 1 " : "") +
                             "-xdev -path ./.ebbfs -prune -o -printf '%i %y %s\\n' | sort -u | "
                             "awk '{n++; if ($2 == \"f\") b += int(($3 + 4095) / 4096) * 4096} END "
-                            "{print b + 0, n + 0}'",
+                            "{printf \"%.0f %d\", b, n}'",
                         path_);
   Counted counted;
   std::istringstream(ran.out) >> counted.bytes >> counted.inodes;
