@@ -18,6 +18,8 @@ constexpr Duration kPause = std::chrono::milliseconds(10);
 // For requests in a unit to leave it for a moment, and how long until that is tried again.
 constexpr Duration kPatience = std::chrono::milliseconds(20);
 constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
+// Entries seen and not yet charged: bounds memory (40 bytes each).
+constexpr std::size_t kSightsMax = 4096;
 
 }  // namespace
 
@@ -116,6 +118,7 @@ Census::Progress Census::progress() const {
 
 Census::Step Census::step() {
   take_waiting();
+  if (sights_count_ >= kSightsMax && !charge_all_seen()) return Step::blocked;
   if (!to_walk_.empty()) {
     Inode::Place place = std::move(to_walk_.back());
     to_walk_.pop_back();
@@ -196,11 +199,12 @@ void Census::begin(const UnitRef& unit) {
   if (is_directory(*attributes)) {
     to_walk_.push_back(*top);
   } else {
-    count(*unit, *attributes);
+    saw(unit, *attributes);
   }
 }
 
 bool Census::finish(const UnitRef& unit) {
+  if (!charge_all_seen()) return false;
   if (unit->gone()) return true;
   if (!unit->freeze(kPatience)) return unit->gone();
   const bool complete = [&] {

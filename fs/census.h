@@ -5,9 +5,11 @@
 // met in use. Everything works meanwhile; usage is provisional.
 //
 // Counting is exact whatever requests do at the same time (fs/accounting.h): each inode is charged
-// once, by whoever comes first, the walk or a request that changes it or its names. A directory
-// that is renamed while its unit is counting is handed to walk_again. A unit is done when all its
-// directories were walked and, with the unit frozen for that moment, none is waiting to be.
+// once, by whoever comes first, the walk or a request that changes it or its names. What the walk
+// has seen may be a name so young that its request has charged it but not marked it yet: so it is
+// charged later, with the unit frozen for a moment. A directory that is renamed while its unit is
+// counting is handed to walk_again. A unit is done when all its directories were walked and, with
+// the unit frozen for that moment, none is waiting to be.
 //
 // The root directory of the volume itself is not charged: nobody made it, nobody can remove it.
 //
@@ -18,6 +20,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -70,6 +73,8 @@ class Census {
   [[nodiscard]] std::optional<Inode::Place> place_of(const FileHandle& directory);
   void begin(const UnitRef& unit);
   [[nodiscard]] bool finish(const UnitRef& unit) EXCLUDES(mu_);
+  // Charges what was seen, each unit frozen for it. False when one could not be.
+  [[nodiscard]] bool charge_all_seen();
   // Everything has been walked: looks for units still counting. False when there are none.
   [[nodiscard]] bool find_more();
   void conclude() EXCLUDES(mu_);
@@ -85,7 +90,7 @@ class Census {
   [[nodiscard]] bool visit(const Inode::Place& place);
   void visit_entry(Visit& visit, const std::string& name);
   void visit_branch(const Visit& visit, const std::string& name);
-  void count(Unit& unit, const Attributes& attributes);
+  void saw(const UnitRef& unit, const Attributes& attributes);
   [[nodiscard]] bool adopt_locks(const Visit& visit);
   void adopt_lock(const Visit& visit, const std::string& name);
 
@@ -98,6 +103,15 @@ class Census {
   UnitRef current_;
   std::vector<Inode::Place> to_walk_;  // directories; a stack
   std::unordered_set<UnitId> seen_;    // queued, or done
+  // Seen and not yet charged.
+  struct Sight {
+    InodeId inode;
+    uid_t uid;
+    gid_t gid;
+    Usage charge;
+  };
+  std::map<UnitRef, std::vector<Sight>> sights_;
+  std::size_t sights_count_ = 0;
   std::uint64_t units_found_ = 0;
   std::uint64_t locks_found_ = 0;
 

@@ -14,18 +14,36 @@
 namespace ebbfs {
 namespace {
 
-// For requests to leave the unit whose locks are recorded.
+// For requests to leave the unit whose locks are recorded, or that is charged.
 constexpr Duration kPatience = std::chrono::milliseconds(20);
 
 }  // namespace
 
-void Census::count(Unit& unit, const Attributes& attributes) {
+void Census::saw(const UnitRef& unit, const Attributes& attributes) {
   entries_.fetch_add(1, std::memory_order_relaxed);
-  const Payer payer{unit, attributes.stx_uid, attributes.stx_gid};
-  volume_.accounting.count(payer, InodeId{attributes.stx_ino}, charge_for(attributes));
-  if (unit.is_root()) return;
+  sights_[unit].push_back({InodeId{attributes.stx_ino}, attributes.stx_uid, attributes.stx_gid,
+                           charge_for(attributes)});
+  ++sights_count_;
+  if (unit->is_root()) return;
   // A time that lies ahead says nothing about use.
-  unit.touch(std::min(newest_change(attributes), volume_.clock.wall_now()));
+  unit->touch(std::min(newest_change(attributes), volume_.clock.wall_now()));
+}
+
+bool Census::charge_all_seen() {
+  while (!sights_.empty()) {
+    const auto& [unit, sights] = *sights_.begin();
+    if (unit->freeze(kPatience)) {
+      for (const Sight& sight : sights) {
+        volume_.accounting.count({*unit, sight.uid, sight.gid}, sight.inode, sight.charge);
+      }
+      unit->thaw();
+    } else if (!unit->gone()) {
+      return false;
+    }
+    sights_count_ -= sights.size();
+    sights_.erase(sights_.begin());
+  }
+  return true;
 }
 
 bool Census::visit(const Inode::Place& place) {
@@ -41,7 +59,7 @@ bool Census::visit(const Inode::Place& place) {
   }
   if (own->stx_nlink == 0) return true;
   Visit visit{place, fd->get(), inode_id_of(volume_.backing, *own), {}};
-  if (visit.id != kRootInode) count(*place.unit, *own);
+  if (visit.id != kRootInode) saw(place.unit, *own);
   for (;;) {
     const auto names = next_names(fd->get());
     if (!names) {
@@ -65,7 +83,7 @@ void Census::visit_entry(Visit& visit, const std::string& name) {
     visit_branch(visit, name);
     return;
   }
-  count(*visit.place.unit, *attributes);
+  saw(visit.place.unit, *attributes);
   const bool can_be_lock = is_regular(*attributes) || S_ISLNK(attributes->stx_mode);
   const bool named_so = match.lock_class != kNoClass || match.git_lock_class != kNoClass;
   if (can_be_lock && named_so && volume_.locks.find(visit.id, name) == nullptr) {
@@ -94,7 +112,7 @@ void Census::visit_branch(const Visit& visit, const std::string& name) {
   if (is_directory(*attributes)) {
     to_walk_.push_back(std::move(*place));
   } else {
-    count(*place->unit, *attributes);
+    saw(place->unit, *attributes);
   }
 }
 

@@ -142,5 +142,22 @@ TEST(CensusThreads, IsExactWhileRequestsRunBesideIt) {
   EXPECT_TRUE(rig.exact());
 }
 
+// A file is charged before it is made and marked after it: the walk may see it in between.
+TEST(CensusThreads, IsExactWhileFilesAreMadeJustAheadOfIt) {
+  constexpr int kDirectoriesAhead = 1000;
+  VolumeRig rig;
+  for (int i = 0; i < kDirectoriesAhead; ++i) {
+    rig.tree.write_file("plain/" + std::to_string(i) + "/old", "x");
+  }
+  rig.mount(false);
+  rig.census().start();
+  for (int i = 0; rig.census().progress().running; i = (i + 1) % kDirectoriesAhead) {
+    const std::string path = "plain/" + std::to_string(i) + "/new";
+    if (!rig.remove(path)) (void)rig.write_file(path, "x");
+  }
+  rig.census().stop();
+  EXPECT_TRUE(rig.exact());
+}
+
 }  // namespace
 }  // namespace ebbfs
