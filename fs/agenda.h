@@ -43,6 +43,8 @@ class Invalidator {
   virtual void removed(InodeId parent, InodeId child, const std::string& name) = 0;
   // `name` in `parent` must be looked up again (it appeared, or is to be judged at each look).
   virtual void changed(InodeId parent, const std::string& name) = 0;
+  // `name` was put into `parent` by the daemon: lists and attributes of `parent` are read anew too.
+  virtual void appeared(InodeId parent, const std::string& name) = 0;
 
  protected:
   Invalidator() = default;

@@ -72,6 +72,10 @@ ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
   if (name == command::kQuotaSet) return quota_set(caller, request);
   if (name == command::kQuotaClear) return quota_clear(caller, request);
   if (name == command::kCheck) return check(caller, request);
+  if (name == command::kTrashList) return trash_list(caller, request);
+  if (name == command::kRestore) return restore(caller, request);
+  if (name == command::kTrashEmpty) return trash_empty(caller, request);
+  if (name == command::kResume) return resume(caller);
   if (name == command::kPolicyShow) return policy_show();
   if (name == command::kPolicyReload) return policy_reload(caller);
   return misused("the daemon does not know the command \"" + name +

@@ -68,6 +68,17 @@ class Control {
   [[nodiscard]] ControlReply policy_show() const;
   [[nodiscard]] ControlReply policy_reload(const Caller& caller);
 
+  // Trash and brake (trash_requests.cc).
+  [[nodiscard]] ControlReply trash_list(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply restore(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply trash_empty(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply resume(const Caller& caller);
+  [[nodiscard]] std::vector<Trash::Item> trash_of(const Caller& caller,
+                                                  const ControlRequest& request) const;
+  [[nodiscard]] bool may_put_into(const Caller& caller, std::string_view path) const;
+  [[nodiscard]] TrashHeapView trash_view() const;
+  [[nodiscard]] static BrakeView brake_view(const BrakeRecord& brake);
+
   // Quotas (quota_requests.cc).
   [[nodiscard]] ControlReply quota_list(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply quota_set(const Caller& caller, const ControlRequest& request);

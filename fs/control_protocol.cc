@@ -89,6 +89,9 @@ void visit(Visitor& v, Request& request) {
   v.field("job", request.filter.job);
   v.field("state", request.filter.state);
   v.field("kind", request.filter.kind);
+  v.field("trash_id", request.trash_id);
+  v.path("to", request.to);
+  v.field("older_seconds", request.older);
   v.path("scope", request.scope);
   v.field("quota_bytes", request.quota.bytes);
   v.field("quota_soft_bytes", request.quota.soft_bytes);

@@ -50,7 +50,13 @@ inline constexpr std::string_view kQuotaClear =
 // repair, token (none: starts one, or joins the one that runs): RecountView. Answers at once: ask
 // with the token it gave until it does not run any more; who does not ask for long ends it.
 inline constexpr std::string_view kCheck = "check";
-inline constexpr std::string_view kPolicyShow = "policy-show";      // PolicyView
+// path, filter.user: TrashView, the newest first
+inline constexpr std::string_view kTrashList = "trash-list";
+// path (the newest of it) or trash_id; to, dry_run: RestoreView
+inline constexpr std::string_view kRestore = "restore";
+inline constexpr std::string_view kTrashEmpty = "trash-empty";  // path, older, dry_run: TrashView
+inline constexpr std::string_view kResume = "resume";           // ResumeView
+inline constexpr std::string_view kPolicyShow = "policy-show";  // PolicyView
 inline constexpr std::string_view kPolicyReload = "policy-reload";  // PolicyView
 }  // namespace command
 
@@ -93,7 +99,10 @@ struct ControlRequest {
   std::optional<Duration> since;       // not older than this
   std::string sort;                    // "": the daemon's choice
   ControlFilter filter;
-  std::string scope;  // of a quota: "user:ci", "unit:worktrees/job-17", "user:*"
+  std::optional<std::uint64_t> trash_id;
+  std::string to;                 // as path
+  std::optional<Duration> older;  // in the trash for at least this long
+  std::string scope;              // of a quota: "user:ci", "unit:worktrees/job-17", "user:*"
   QuotaChange quota;
   bool repair = false;                 // of a check
   std::optional<std::uint64_t> token;  // of a check

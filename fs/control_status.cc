@@ -29,6 +29,24 @@ static void fields(Visitor& v, View& view) {
   v.field("units", view.units);
 }
 
+template <typename Visitor, Like<TrashHeapView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("bytes", view.bytes);
+  v.field("units", view.units);
+  v.field("reclaimable_bytes", view.reclaimable_bytes);
+  v.field("reclaimable_units", view.reclaimable_units);
+}
+
+template <typename Visitor, Like<BrakeView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("cause", view.cause);
+  v.field("text", view.text);
+  v.field("since", view.since);
+  v.field("due", view.due);
+  v.field("all", view.all);
+  v.field("step_seconds", view.step);
+}
+
 template <typename Visitor, Like<ClassView> View>
 static void fields(Visitor& v, View& view) {
   v.field("name", view.name);
@@ -84,6 +102,7 @@ static void fields(Visitor& v, View& view) {
   v.field("adopt_grace_until", view.adopt_grace_until);
   v.field("volume", view.volume);
   v.field("trash", view.trash);
+  v.field("brake", view.brake);
   v.field("classes", view.classes);
   v.field("users", view.users);
   v.field("due", view.due);

@@ -37,6 +37,26 @@ struct HeapView {
   bool operator==(const HeapView&) const = default;
 };
 
+// Of the trash: `units` being deleted are on their way, the rest can be deleted at once.
+struct TrashHeapView {
+  Bytes bytes;
+  std::int64_t units = 0;
+  Bytes reclaimable_bytes;  // that `ebbctl trash empty`, or need of space, would free now
+  std::int64_t reclaimable_units = 0;
+  bool operator==(const TrashHeapView&) const = default;
+};
+
+// Why removing units waits for `ebbctl resume`.
+struct BrakeView {
+  std::string cause;  // "mass" or "clock"
+  std::string text;   // "2306 of 2400 units were due at once"
+  WallTime since{};
+  std::int64_t due = 0;  // of `all` units, when it was set
+  std::int64_t all = 0;
+  Duration step{};  // of the wall clock
+  bool operator==(const BrakeView&) const = default;
+};
+
 struct ClassView {
   std::string name;
   std::string kind;        // "tree" or "lock"
@@ -92,7 +112,8 @@ struct StatusView {
   AdoptionView adoption;
   std::optional<WallTime> adopt_grace_until;  // null once over
   VolumeView volume;
-  HeapView trash;
+  TrashHeapView trash;
+  std::optional<BrakeView> brake;  // null when it does not hold
   std::vector<ClassView> classes;  // in the order of the policy
   std::vector<UserView> users;     // largest first
   HeapView due;                    // past their deadline now: what would go were nothing in its way

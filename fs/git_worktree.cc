@@ -28,28 +28,6 @@ bool is_absent(Errno error) {
   }
 }
 
-// The content of a small regular file without the line end; nothing when there is none such.
-Result<std::optional<std::string>> read_line_file(const Backing& backing, int dir,
-                                                  const char* name) {
-  // Not to wait for the writer of a FIFO.
-  const auto fd = backing.open_at(dir, name, O_RDONLY | O_NONBLOCK, 0);
-  if (!fd) {
-    // ENXIO: a socket.
-    if (is_absent(fd.error()) || fd.error() == Errno{ENXIO}) return std::nullopt;
-    return std::unexpected(fd.error());
-  }
-  const auto attributes = backing.stat(fd->get(), "");
-  if (!attributes) return std::unexpected(attributes.error());
-  if (!is_regular(*attributes)) return std::nullopt;
-  std::array<char, kContentMax> buffer;
-  const auto length = backing.read(fd->get(), std::as_writable_bytes(std::span(buffer)), 0);
-  if (!length) return std::unexpected(length.error());
-  std::string content(buffer.data(), *length);
-  while (content.ends_with('\n') || content.ends_with('\r')) content.pop_back();
-  if (*length == kContentMax || content.find('\0') != std::string::npos) return std::nullopt;
-  return content;
-}
-
 // `path` as seen from the directory `from`, without "." and "..": empty when it leaves the top, or
 // is absolute and has no components.
 std::string normalized(std::string_view from, std::string_view path) {
@@ -126,6 +104,27 @@ Result<std::optional<GitAdmin>> open_entry(const Backing& backing, const std::st
 }
 
 }  // namespace
+
+Result<std::optional<std::string>> read_line_file(const Backing& backing, int dir,
+                                                  const char* name) {
+  // Not to wait for the writer of a FIFO.
+  const auto fd = backing.open_at(dir, name, O_RDONLY | O_NONBLOCK, 0);
+  if (!fd) {
+    // ENXIO: a socket.
+    if (is_absent(fd.error()) || fd.error() == Errno{ENXIO}) return std::nullopt;
+    return std::unexpected(fd.error());
+  }
+  const auto attributes = backing.stat(fd->get(), "");
+  if (!attributes) return std::unexpected(attributes.error());
+  if (!is_regular(*attributes)) return std::nullopt;
+  std::array<char, kContentMax> buffer;
+  const auto length = backing.read(fd->get(), std::as_writable_bytes(std::span(buffer)), 0);
+  if (!length) return std::unexpected(length.error());
+  std::string content(buffer.data(), *length);
+  while (content.ends_with('\n') || content.ends_with('\r')) content.pop_back();
+  if (*length == kContentMax || content.find('\0') != std::string::npos) return std::nullopt;
+  return content;
+}
 
 Result<bool> belongs_to_worktree(const Backing& backing, int entry, std::string_view entry_path,
                                  std::string_view path) {

@@ -40,4 +40,9 @@ struct GitAdmin {
 [[nodiscard]] Result<bool> belongs_to_worktree(const Backing& backing, int entry,
                                                std::string_view entry_path, std::string_view path);
 
+// The content of the small regular file `name` without the line end; nothing when there is none
+// such.
+[[nodiscard]] Result<std::optional<std::string>> read_line_file(const Backing& backing, int dir,
+                                                                const char* name);
+
 }  // namespace ebbfs

@@ -39,7 +39,7 @@ std::string filesystem_type(int fd) {
 
 FdsView descriptors() {
   FdsView view;
-  struct rlimit limit{};
+  struct rlimit limit {};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   view.limit = static_cast<std::int64_t>(limit.rlim_cur);
   const UniqueFd own(::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -145,8 +145,8 @@ StatusView Control::status_view(const Caller& caller) {
   view.adoption.started = census.started;
   view.adopt_grace_until = reaper.adopt_grace_until;
   describe_volume(view);
-  const Trash::Held trash = trash_.held();
-  view.trash = {trash.usage.bytes, static_cast<std::int64_t>(trash.units)};
+  view.trash = trash_view();
+  if (reaper.brake.cause != BrakeRecord::Cause::none) view.brake = brake_view(reaper.brake);
   view.classes = class_views();
   view.users = user_views(caller);
   view.due = {reaper.due_usage.bytes, static_cast<std::int64_t>(reaper.due_units)};

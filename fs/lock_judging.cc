@@ -14,6 +14,7 @@ namespace {
 // A directory with more in it is no lock.
 constexpr std::size_t kInodesMax = 4096;
 constexpr std::size_t kFirstLineMax = 256;
+constexpr Duration kBrakeRetry = std::chrono::seconds(10);
 
 bool has_ended(const OwnerState& owner) {
   return owner.life != OwnerState::Life::alive && owner.life != OwnerState::Life::unknown;
@@ -63,6 +64,12 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
   if (judged.verdict.action == Verdict::Action::keep) return judged;
   look_closer(judged);
   judge_again();
+  // Nothing but its age speaks against such a lock, and the clock was set.
+  if (timed && judged.verdict.action == Verdict::Action::remove &&
+      judged.owner_verdict.step == OwnerVerdict::Step::by_touch && brake_.holds_ages()) {
+    judged.verdict = {Verdict::Action::keep, Reason::brake,
+                      later(volume_.clock.wall_now(), kBrakeRetry)};
+  }
   return judged;
 }
 
@@ -212,6 +219,10 @@ Report LockReaper::report_of(const Judged& judged) const {
       break;
     case Reason::adopt_grace:
       blocked(Reason::adopt_grace, "found on a volume that was first mounted a moment ago");
+      break;
+    case Reason::brake:
+      blocked(Reason::brake,
+              "the brake: " + brake_text(brake_.state()) + "; undo with: ebbctl resume");
       break;
     case Reason::lock_open:
       blocked(Reason::lock_open, "somebody has it open");

@@ -20,6 +20,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "fs/brake.h"
 #include "fs/describe.h"
 #include "fs/trash.h"
 #include "fs/volume.h"
@@ -29,8 +30,8 @@ namespace ebbfs {
 class LockReaper {
  public:
   // All outlive the reaper.
-  LockReaper(Volume& volume, Trash& trash, Invalidator& invalidator)
-      : volume_(volume), trash_(trash), invalidator_(invalidator) {}
+  LockReaper(Volume& volume, Trash& trash, Invalidator& invalidator, Brake& brake)
+      : volume_(volume), trash_(trash), invalidator_(invalidator), brake_(brake) {}
   LockReaper(const LockReaper&) = delete;
   LockReaper& operator=(const LockReaper&) = delete;
 
@@ -132,6 +133,7 @@ class LockReaper {
   Volume& volume_;
   Trash& trash_;
   Invalidator& invalidator_;
+  Brake& brake_;
   // Requests, the reaper and administrators judge one lock at a time.
   Mutex judging_mu_;
   std::unordered_set<std::uint64_t> told_ GUARDED_BY(judging_mu_);  // would_remove, by raw LockId

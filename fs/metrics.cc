@@ -37,6 +37,10 @@ class StatusMetrics final : public prometheus::Collectable {
     gauge("ebbfs_last_reclaim_timestamp_seconds",
           "When something was last removed, 0 when nothing was since the start.",
           status.last_reclaim ? seconds(*status.last_reclaim) : 0);
+    for (const std::string cause : {"mass", "clock"}) {
+      add(all, "ebbfs_brake", "1 while removing units waits for `ebbctl resume`.",
+          {{{"reason", cause}}, status.brake && status.brake->cause == cause ? 1.0 : 0.0});
+    }
     gauge("ebbfs_volume_size_bytes", "Size of the backing filesystem.",
           static_cast<double>(status.volume.bytes_total.n));
     gauge("ebbfs_volume_free_bytes", "What users can still write.",
@@ -44,6 +48,8 @@ class StatusMetrics final : public prometheus::Collectable {
     gauge("ebbfs_trash_bytes", "Charged to what is in the trash.",
           static_cast<double>(status.trash.bytes.n));
     gauge("ebbfs_trash_units", "Things in the trash.", static_cast<double>(status.trash.units));
+    gauge("ebbfs_trash_reclaimable_bytes", "Of it, what can be deleted at once.",
+          static_cast<double>(status.trash.reclaimable_bytes.n));
     gauge("ebbfs_due_units", "Units past their deadline.", static_cast<double>(status.due.units));
     gauge("ebbfs_open_files", "Files open through the mount.",
           static_cast<double>(status.open_files));

@@ -94,6 +94,14 @@ void KernelChannel::changed(InodeId parent, const std::string& name) {
   (void)fuse_lowlevel_notify_inval_entry(session, raw(parent), name.c_str(), name.size());
 }
 
+// The kernel takes a directory for changed only where it has a dentry of that name.
+void KernelChannel::appeared(InodeId parent, const std::string& name) {
+  changed(parent, name);
+  fuse_session* session = session_.load();
+  if (session == nullptr) return;
+  (void)fuse_lowlevel_notify_inval_inode(session, raw(parent), 0, 0);
+}
+
 std::int32_t KernelChannel::open(int fd) {
   fuse_session* session = session_.load();
   if (session == nullptr) return 0;

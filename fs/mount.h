@@ -27,6 +27,7 @@ class KernelChannel final : public Invalidator, public BackingIds {
 
   void removed(InodeId parent, InodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
+  void appeared(InodeId parent, const std::string& name) override;
   [[nodiscard]] std::int32_t open(int fd) override;
   void close(std::int32_t id) override;
 

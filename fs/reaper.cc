@@ -22,6 +22,7 @@ constexpr std::size_t kBetweenEnds = 16;
 constexpr Duration kBackOff = std::chrono::seconds(1);
 // Shorter than kHelperWindow asks for, see fs/lock_reaper.h.
 constexpr Duration kSettleEach = std::chrono::seconds(2);
+constexpr Duration kTrashRetry = std::chrono::seconds(30);
 constexpr Duration kFlushEach = std::chrono::seconds(30);
 constexpr Duration kFlushIdle = std::chrono::seconds(30);
 
@@ -58,8 +59,10 @@ Reaper::Reaper(Volume& volume, Trash& trash, Invalidator& invalidator, UniqueFd 
                UniqueFd timer, UniqueFd wake)
     : volume_(volume),
       trash_(trash),
-      locks_(volume, trash, invalidator),
-      units_(volume, trash, locks_, invalidator),
+      invalidator_(invalidator),
+      brake_(volume),
+      locks_(volume, trash, invalidator, brake_),
+      units_(volume, trash, locks_, invalidator, brake_),
       epoll_(std::move(epoll)),
       timer_(std::move(timer)),
       wake_(std::move(wake)) {}
@@ -75,7 +78,10 @@ void Reaper::start() {
 void Reaper::stop() {
   stopping_ = true;
   wake();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+    brake_.keep_clock();
+  }
   running_ = false;
 }
 
@@ -184,6 +190,7 @@ Reaper::Pass Reaper::handle_due() {
     spdlog::error("op=due errno={}", code(due.error()));
     return Pass::stuck;
   }
+  brake_.look_at_due(units_.not_before());
   if (due->empty()) return Pass::idle;
   std::size_t handled = 0;
   for (const Deadline& deadline : *due) {
@@ -210,10 +217,17 @@ void Reaper::handle(const Deadline& deadline) {
       }
       return;
     case Deadline::Kind::trash:
-      (void)volume_.index.reschedule(Deadline::Kind::trash, deadline.id, kNever);
-      trash_.purge(TrashId{deadline.id});
+      handle_trash(TrashId{deadline.id});
       return;
   }
+}
+
+// What is deleted does not come back: not by a clock that was set, nor while only observing.
+void Reaper::handle_trash(TrashId id) {
+  const bool stays = volume_.rules.policy()->mode == Mode::observe || brake_.holds_ages();
+  const WallTime next = stays ? later(volume_.clock.wall_now(), kTrashRetry) : kNever;
+  (void)volume_.index.reschedule(Deadline::Kind::trash, raw(id), next);
+  if (!stays) trash_.purge(id);
 }
 
 void Reaper::handle_new_rules() {
@@ -237,14 +251,18 @@ void Reaper::keep_house() {
   if (now - flushed_ >= kFlushEach) {
     flushed_ = now;
     volume_.units.flush(volume_.clock.wall_now(), kFlushIdle, false);
+    brake_.keep_clock();
   }
+  remind();
 }
 
 ReaperState Reaper::state() {
   ReaperState state;
   const WallTime now = volume_.clock.wall_now();
   state.running = running_;
-  state.enforcing = running_ && volume_.rules.policy()->mode == Mode::enforce;
+  state.brake = brake_.state();
+  state.enforcing = running_ && volume_.rules.policy()->mode == Mode::enforce &&
+                    state.brake.cause == BrakeRecord::Cause::none;
   count_due(state);
   const WallTime last = std::max(units_.last_removal(), locks_.last_removal());
   if (last != WallTime{}) state.last_removal = last;

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "fs/agenda.h"
+#include "fs/brake.h"
 #include "fs/lock_reaper.h"
 #include "fs/trash.h"
 #include "fs/unique_fd.h"
@@ -29,7 +30,8 @@ namespace ebbfs {
 
 struct ReaperState {
   bool running = false;
-  bool enforcing = false;  // running, and the policy says so
+  bool enforcing = false;  // running, the policy says so, and nothing brakes
+  BrakeRecord brake;
   // The unit that is due next, should nobody use it.
   std::optional<WallTime> next_deadline;
   std::string next_path;
@@ -49,7 +51,10 @@ class Reaper final : public Agenda {
                                                             Invalidator& invalidator);
   ~Reaper() override;  // stops
 
-  void prepare() { locks_.check_all(); }
+  void prepare() {
+    brake_.load();
+    locks_.check_all();
+  }
   void set_mounted(MountedAt mounted) { units_.set_mounted(std::move(mounted)); }
   void start() EXCLUDES(mu_);
   void stop() EXCLUDES(mu_);
@@ -70,6 +75,11 @@ class Reaper final : public Agenda {
   [[nodiscard]] Report expire(const LockRef& lock, bool dry_run) {
     return locks_.expire(lock, dry_run);
   }
+  // reaper_requests.cc. Puts a unit back and tells the kernel; see Trash::restore.
+  [[nodiscard]] std::expected<Trash::Restored, Trash::NotRestored> restore(TrashId id,
+                                                                           const Trash::Wish& wish);
+  // Lets go what the brake has held; see Brake::resume.
+  [[nodiscard]] Result<bool> resume(const std::string& by) EXCLUDES(mu_);
   // The limits of the policy were replaced: all deadlines are worked out anew.
   void rules_changed() EXCLUDES(mu_);
   [[nodiscard]] ReaperState state();
@@ -89,11 +99,15 @@ class Reaper final : public Agenda {
   [[nodiscard]] Pass handle_due();
   void handle(const Deadline& deadline);
   void handle_new_rules();
+  void handle_trash(TrashId id);
   void keep_house();
+  void remind();
   void count_due(ReaperState& state);
 
   Volume& volume_;
   Trash& trash_;
+  Invalidator& invalidator_;
+  Brake brake_;
   LockReaper locks_;
   UnitReaper units_;
 
@@ -110,6 +124,7 @@ class Reaper final : public Agenda {
   WallTime ends_seen_{};  // an end that is reported now did not come before
   MonoTime settled_{};
   MonoTime flushed_{};
+  std::optional<MonoTime> reminded_;  // of nothing being removed
 
   Mutex mu_;
   std::vector<UnitId> closed_ GUARDED_BY(mu_);

@@ -48,6 +48,7 @@ Status Trash::load() {
   auto records = volume_.index.load_trash();
   if (!records) return std::unexpected(records.error());
   for (TrashRecord& record : *records) {
+    (void)volume_.backing.unlink(volume_.backing.trash_dir(), scratch_name(record.id).c_str());
     auto settled = record.stage == TrashRecord::Stage::intent ? settle_intent(std::move(record))
                                                               : settle_stored(std::move(record));
     if (!settled) return settled;
@@ -94,12 +95,27 @@ Status Trash::settle_stored(TrashRecord record) {
     record.unit.dirty = true;  // counted anew: the administrative entry may be in or out
     const WallTime due = unit_deadline(volume_, record.unit);
     if (auto kept = volume_.index.put_unit(record.unit, due); !kept) return kept;
-    const PurgeHooks hooks{[](const Attributes&) {}, [] { return true; }};
-    (void)purge_tree(backing, backing.trash_dir(), git_name(record.id).c_str(), hooks);
+    if (present(git_name(record.id))) settle_git(record);
     return volume_.index.erase_trash(record.id);
   }
   adopt(record, true);
   return {};
+}
+
+// The entry of a unit that was put back just before a crash follows it. Charges are no matter: the
+// unit around was marked in use, and is counted again.
+void Trash::settle_git(const TrashRecord& record) {
+  const Backing& backing = volume_.backing;
+  const std::string name = git_name(record.id);
+  const SplitPath place = split_path(record.git_admin_path);
+  const auto parent = open_beneath(backing.root(), place.directory, O_PATH | O_DIRECTORY);
+  if (parent && backing.rename(backing.trash_dir(), name.c_str(), parent->get(), place.name.c_str(),
+                               RENAME_NOREPLACE)) {
+    return;
+  }
+  spdlog::warn("event=git_entry_not_restored path={:?}", record.git_admin_path);
+  const PurgeHooks hooks{[](const Attributes&) {}, [] { return true; }};
+  (void)purge_tree(backing, backing.trash_dir(), name.c_str(), hooks);
 }
 
 void Trash::adopt(const TrashRecord& record, bool begun) {
@@ -112,7 +128,12 @@ void Trash::adopt(const TrashRecord& record, bool begun) {
     const MutexLock lock(mu_);
     entries_.emplace(record.id, std::move(entry));
   }
-  if (begun || record.purge_after <= volume_.clock.wall_now()) purge(record.id);
+  if (begun) {
+    purge(record.id);
+  } else {
+    // The queue may have had it taken out just before the end of the last run.
+    (void)volume_.index.reschedule(Deadline::Kind::trash, raw(record.id), record.purge_after);
+  }
 }
 
 UnitRef Trash::make_holder(const UnitRecord& record) {
@@ -263,6 +284,18 @@ void Trash::correct(const Whole& trashed, const std::vector<UsageCell>& cells) {
   if (const auto stored = volume_.index.store_trash(record); !stored) {
     spdlog::error("op=store_trash trash={} errno={}", raw(trashed.id), code(stored.error()));
   }
+}
+
+std::vector<Trash::Item> Trash::items() const {
+  const MutexLock lock(mu_);
+  std::vector<Item> items;
+  for (const auto& [id, entry] : entries_) {
+    if (raw(entry.record.lock) != 0) continue;
+    const bool purging = entry.begun || entry.state == Entry::State::purging ||
+                         std::ranges::find(queue_, id) != queue_.end();
+    items.push_back({entry.record, entry.holder->accounts().total().usage(), purging});
+  }
+  return items;
 }
 
 }  // namespace ebbfs

@@ -7,6 +7,7 @@
 //   N        what was removed, as it was
 //   N.git    the administrative entry of its git worktree, removed with it
 //   N.purge  what is left of N once its deletion has begun
+//   N.tmp    a file that is to replace one of git's in it
 //
 // Crash order. The intent is stored before the rename, so load() finds it and finishes (N is there)
 // or takes back (it is not). `stored` follows the rename; a record whose N and N.purge are both
@@ -21,14 +22,17 @@
 #pragma once
 
 #include <deque>
+#include <expected>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "fs/git_worktree.h"
+#include "fs/quota_fit.h"
 #include "fs/tree.h"
 #include "fs/volume.h"
 
@@ -69,18 +73,35 @@ class Trash {
   // Accounts for something that is no unit: charged to the volume alone from the start.
   [[nodiscard]] UnitRef make_holder(const UnitRecord& record);
 
-  struct Restored {
-    UnitRef unit;
+  // What somebody wants back, and where.
+  struct Wish {
+    std::string to{};      // "": where it was
+    bool dry_run = false;  // say what would be, change nothing
+    std::string by{};      // for the journal: "uid=1000"; may be empty
+  };
+  // A name that the kernel has to be told of: it has appeared.
+  struct Appeared {
     InodeId parent{};
     std::string name;
-    bool git_admin = false;  // its entry is back as well:
-    InodeId git_parent{};
-    std::string git_name;
   };
-  // Puts a unit back where it was, used just now. The caller tells the kernel. Errors: ENOENT when
-  // there is no such trash (any more) or no directory to put it in; EEXIST when the name is taken;
-  // EDQUOT when it does not fit; EBUSY while it is being deleted.
-  [[nodiscard]] Result<Restored> restore(TrashId id) EXCLUDES(mu_);
+  struct Restored {
+    UnitRef unit;                    // null after a dry run
+    std::string path;                // of the unit
+    Usage usage;                     // of the unit
+    std::string git_admin_path;      // its entry is back as well; "" when there was none
+    std::string git_admin_lost;      // why it is not back though there was one; mostly ""
+    std::vector<Appeared> appeared;  // outermost first
+  };
+  struct NotRestored {
+    Errno error;
+    std::string why;  // one line for people, with a cure
+  };
+  // Puts a unit back, used just now, with the administrative entry of its git worktree. The caller
+  // tells the kernel. Nothing has changed on an error: ENOENT when there is no such trash (any
+  // more) or no directory to put it in; EEXIST when the name is taken; EINVAL when `to` is no place
+  // of a unit; EDQUOT when it does not fit; EBUSY while it is being deleted.
+  [[nodiscard]] std::expected<Restored, NotRestored> restore(TrashId id, const Wish& wish)
+      EXCLUDES(mu_);
 
   // Queues the deletion of `id` (its deadline has come).
   void purge(TrashId id) EXCLUDES(mu_);
@@ -93,6 +114,13 @@ class Trash {
   };
   [[nodiscard]] Held held() const EXCLUDES(mu_);
   [[nodiscard]] std::vector<TrashRecord> list() const EXCLUDES(mu_);
+  // The units among it, by rising id.
+  struct Item {
+    TrashRecord record;
+    Usage usage;
+    bool purging = false;  // being deleted, or about to be: no way back
+  };
+  [[nodiscard]] std::vector<Item> items() const EXCLUDES(mu_);
 
   // What is kept whole: nothing in it changes for as long as still_whole() says so.
   struct Whole {
@@ -116,6 +144,7 @@ class Trash {
   // trash.cc: load() and take().
   [[nodiscard]] Status settle_intent(TrashRecord record);
   [[nodiscard]] Status settle_stored(TrashRecord record);
+  void settle_git(const TrashRecord& record);
   void adopt(const TrashRecord& record, bool begun) EXCLUDES(mu_);
   [[nodiscard]] bool present(const std::string& name) const;
   [[nodiscard]] Status move_in(const Removal& removal, const TrashRecord& record);
@@ -123,12 +152,21 @@ class Trash {
   void move_charges(const Along& along, const UnitRef& holder);
 
   // trash_restore.cc.
-  [[nodiscard]] Result<Restored> put_back(const Entry& entry);
-  // The restored unit, recorded and in the table; `entry` has been renamed back.
-  [[nodiscard]] UnitRef revive(const Entry& entry);
-  [[nodiscard]] bool put_back_git_admin(const Entry& entry, Restored& restored);
-  [[nodiscard]] Status return_charges(const Entry& entry, Unit& to,
-                                      const std::vector<TreeInode>& inodes);
+  struct Plan;  // of one restore: where to, what it will be charged, what becomes of git's entry
+  using Refusal = std::optional<NotRestored>;
+  [[nodiscard]] Refusal plan(const Entry& entry, const Wish& wish, Plan& plan);
+  [[nodiscard]] Refusal place(const Entry& entry, const Wish& wish, Plan& plan);
+  void plan_git(const Entry& entry, const Wish& wish, Plan& plan);
+  [[nodiscard]] Refusal charge(const Entry& entry, Plan& plan);
+  void give_back(const Entry& entry, Plan& plan);
+  void give_back_git(const Entry& entry, Plan& plan);
+  [[nodiscard]] Refusal put_back(const Entry& entry, Plan& plan, Restored& restored);
+  [[nodiscard]] static NotRestored too_much(const Shortage& shortage);
+  [[nodiscard]] Status prepare(const Entry& entry, Plan& plan);
+  void unprepare(const Entry& entry, Plan& plan);
+  void relink(const Entry& entry, Plan& plan, bool forth);
+  void put_back_git(const Entry& entry, Plan& plan, Restored& restored);
+  void tell_restored(const Entry& entry, const Wish& wish, const Restored& restored);
 
   // trash_purge.cc.
   void run() EXCLUDES(mu_);

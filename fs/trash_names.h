@@ -12,5 +12,6 @@ namespace ebbfs {
 [[nodiscard]] inline std::string trash_name(TrashId id) { return std::to_string(raw(id)); }
 [[nodiscard]] inline std::string git_name(TrashId id) { return trash_name(id) + ".git"; }
 [[nodiscard]] inline std::string purge_name(TrashId id) { return trash_name(id) + ".purge"; }
+[[nodiscard]] inline std::string scratch_name(TrashId id) { return trash_name(id) + ".tmp"; }
 
 }  // namespace ebbfs

@@ -9,6 +9,7 @@
 #include "fs/purge.h"
 #include "fs/trash.h"
 #include "fs/trash_names.h"
+#include "policy/decision.h"
 
 namespace ebbfs {
 namespace {
@@ -83,7 +84,14 @@ void Trash::purge_one(TrashId id, const std::function<bool()>& proceed) {
   {
     const MutexLock lock(mu_);
     const auto found = entries_.find(id);
-    if (found == entries_.end() || found->second.state != Entry::State::kept) return;
+    if (found == entries_.end()) return;
+    if (found->second.state == Entry::State::restoring) {
+      // It may not succeed.
+      (void)volume_.index.reschedule(Deadline::Kind::trash, raw(id),
+                                     later(volume_.clock.wall_now(), kRetry));
+      return;
+    }
+    if (found->second.state != Entry::State::kept) return;
     found->second.state = Entry::State::purging;
     entry = found->second;
   }

@@ -1,160 +1,265 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Putting a unit back. The order: charges, rename, record, administrative entry, and the trash
-// record goes last; load() finishes from any point on.
+// Putting a unit back. The order: charges, the trash record with the new place where that differs,
+// git's files rewritten for it while both are still in the trash, rename, unit record, git's entry,
+// and the trash record goes last; load() finishes from any point on. What git's entry takes is in
+// trash_restore_git.cc.
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
 #include "fs/describe.h"
 #include "fs/purge.h"
-#include "fs/trash.h"
 #include "fs/trash_names.h"
+#include "fs/trash_plan.h"
 
 namespace ebbfs {
 namespace {
 
-// An administrative entry has some ten files; one with more is left to git.
-constexpr std::size_t kAdminInodesMax = 4096;
+std::string globs_of(const Policy& policy) {
+  std::string text;
+  for (const ClassRule& rule : policy.classes) {
+    if (rule.kind != ClassKind::tree) continue;
+    for (const std::string& glob : rule.match) text += (text.empty() ? "" : ", ") + glob;
+  }
+  return text;
+}
+
+// What is left of `cells` without `less`.
+std::vector<UsageCell> without(std::vector<UsageCell> cells, const std::vector<UsageCell>& less) {
+  for (const UsageCell& gone : less) {
+    for (UsageCell& cell : cells) {
+      if (cell.uid == gone.uid && cell.gid == gone.gid) cell.usage += -gone.usage;
+    }
+  }
+  std::erase_if(cells, [](const UsageCell& cell) { return cell.usage == Usage{}; });
+  return cells;
+}
+
+std::string suggestion(const std::string& path) {
+  return "put it beside with --to " + path + "-restored";
+}
 
 }  // namespace
 
-Result<Trash::Restored> Trash::restore(TrashId id) {
+std::expected<Trash::Restored, Trash::NotRestored> Trash::restore(TrashId id, const Wish& wish) {
+  const auto refuse = [](int error, std::string why) {
+    return std::unexpected(NotRestored{Errno{error}, std::move(why)});
+  };
   Entry entry;
   {
     const MutexLock lock(mu_);
     const auto found = entries_.find(id);
-    if (found == entries_.end() || raw(found->second.record.lock) != 0) return fail(ENOENT);
-    if (found->second.state != Entry::State::kept || found->second.begun) return fail(EBUSY);
+    if (found == entries_.end() || raw(found->second.record.lock) != 0) {
+      return refuse(ENOENT, "it is not in the trash (any more); see: ebbctl trash list");
+    }
+    if (found->second.state != Entry::State::kept || found->second.begun) {
+      return refuse(EBUSY, "it is being deleted: some of it is gone already");
+    }
     found->second.state = Entry::State::restoring;
     entry = found->second;
   }
-  auto restored = put_back(entry);
-  const MutexLock lock(mu_);
-  if (restored) {
+  Plan plan;
+  Restored restored;
+  Refusal refused = this->plan(entry, wish, plan);
+  restored.path = plan.record.path;
+  restored.usage = plan.usage();
+  restored.git_admin_path = plan.git.path;
+  restored.git_admin_lost = plan.git.lost;
+  const bool carried_out = !refused && !wish.dry_run;
+  if (carried_out) refused = put_back(entry, plan, restored);
+  if (carried_out && !refused) {
+    tell_restored(entry, wish, restored);
+    const MutexLock lock(mu_);
     entries_.erase(id);
-  } else {
-    entries_.at(id).state = Entry::State::kept;
+    return restored;
   }
+  const MutexLock lock(mu_);
+  entries_.at(id).state = Entry::State::kept;
+  if (refused) return std::unexpected(std::move(*refused));
   return restored;
 }
 
-Result<Trash::Restored> Trash::put_back(const Entry& entry) {
-  const TrashRecord& record = entry.record;
-  const Backing& backing = volume_.backing;
-  SplitPath place = split_path(record.unit.path);
-  const auto parent = open_beneath(backing.root(), place.directory, O_RDONLY | O_DIRECTORY);
-  if (!parent) return std::unexpected(parent.error());
-  const auto above = backing.stat(parent->get(), "");
-  if (!above) return std::unexpected(above.error());
-  if (const auto fits = volume_.ledger.attach(entry.holder->accounts(), volume_.clock.wall_now());
-      !fits) {
-    return std::unexpected(fits.error());
+Trash::Refusal Trash::plan(const Entry& entry, const Wish& wish, Plan& plan) {
+  if (auto refused = place(entry, wish, plan)) return refused;
+  plan_git(entry, wish, plan);
+  plan.cells = without(entry.holder->accounts().cells(), plan.git.cells);
+  const UnitCharge charge{plan.record.path, plan.record.class_name, plan.record.owner.job,
+                          plan.cells};
+  if (const auto shortage = find_shortage(volume_, charge)) return too_much(*shortage);
+  return {};
+}
+
+// Where to, and as a unit of which class.
+Trash::Refusal Trash::place(const Entry& entry, const Wish& wish, Plan& plan) {
+  plan.record = entry.record.unit;
+  const bool elsewhere = !wish.to.empty() && wish.to != entry.record.unit.path;
+  if (elsewhere) {
+    const Classifier& classifier = volume_.rules.classifier();
+    const Match match = classifier.walk(wish.to);
+    if (match.tree_class == kNoClass) {
+      return NotRestored{Errno{EINVAL},
+                         wish.to +
+                             " is no place of a unit; a unit goes where a class of the policy "
+                             "matches: " +
+                             globs_of(*volume_.rules.policy())};
+    }
+    const std::string class_name = classifier.policy().classes[match.tree_class].name;
+    const auto job = std::string(classifier.job(match));
+    if (!job.empty() || class_name != plan.record.class_name) plan.record.owner.job = job;
+    plan.record.class_name = class_name;
+    plan.record.path = wish.to;
   }
-  Restored restored;
+  const Backing& backing = volume_.backing;
+  plan.place = split_path(plan.record.path);
+  auto parent = open_beneath(backing.root(), plan.place.directory, O_RDONLY | O_DIRECTORY);
+  const auto above = parent ? backing.stat(parent->get(), "")
+                            : Result<Attributes>(std::unexpected(parent.error()));
+  if (!above) {
+    return NotRestored{above.error(), "there is no directory " + plan.place.directory +
+                                          " to put it in; make it, or name another place with "
+                                          "--to"};
+  }
+  if (backing.stat(parent->get(), plan.place.name.c_str())) {
+    return NotRestored{Errno{EEXIST}, "the name " + plan.record.path + " is taken by now; " +
+                                          suggestion(plan.record.path)};
+  }
+  plan.parent = std::move(*parent);
+  plan.parent_inode = inode_id_of(backing, *above);
+  return {};
+}
+
+Trash::NotRestored Trash::too_much(const Shortage& shortage) {
+  return {Errno{EDQUOT}, "it does not fit: " + shortage_text(shortage) +
+                             "; make room, or raise the limit with: ebbctl quota set " +
+                             shortage.scope};
+}
+
+// Charges before anything moves, in all scopes at once or not at all.
+Trash::Refusal Trash::charge(const Entry& entry, Plan& plan) {
+  UsageLedger& ledger = volume_.ledger;
+  UnitAccounts& from = entry.holder->accounts();
+  const WallTime now = volume_.clock.wall_now();
+  plan.accounts = ledger.open_unit(plan.record.id, plan.record.class_name, plan.record.owner.job);
+  ledger.limit_unit(*plan.accounts, plan.record.path);
+  const auto move = [&](const std::vector<UsageCell>& cells, UnitAccounts& to,
+                        std::vector<UsageCell>& moved) {
+    for (const UsageCell& cell : cells) {
+      Cell& source = ledger.cell(from, cell.uid, cell.gid);
+      if (!ledger.move(source, ledger.cell(to, cell.uid, cell.gid), cell.usage, now)) return false;
+      moved.push_back(cell);
+    }
+    return true;
+  };
+  bool fits = move(plan.cells, *plan.accounts, plan.moved);
+  if (fits && plan.git.unit != nullptr) {
+    fits = move(plan.git.cells, plan.git.unit->accounts(), plan.git.moved);
+    if (fits && plan.git.made) {
+      auto room = volume_.accounting.reserve(
+          {*plan.git.unit, plan.git.made->uid, plan.git.made->gid}, plan.git.made->usage);
+      fits = room.has_value();
+      if (fits) {
+        room->keep();
+        plan.git.charged_made = true;
+      }
+    }
+  }
+  if (fits) return {};
+  give_back(entry, plan);
+  const UnitCharge wanted{plan.record.path, plan.record.class_name, plan.record.owner.job,
+                          plan.cells};
+  if (const auto shortage = find_shortage(volume_, wanted)) return too_much(*shortage);
+  return NotRestored{Errno{EDQUOT}, "it does not fit just now: others took the room; try again"};
+}
+
+void Trash::give_back(const Entry& entry, Plan& plan) {
+  return_cells(volume_.ledger, *plan.accounts, entry.holder->accounts(), plan.moved);
+  give_back_git(entry, plan);
+}
+
+Trash::Refusal Trash::put_back(const Entry& entry, Plan& plan, Restored& restored) {
+  if (auto refused = charge(entry, plan)) return refused;
+  const TrashRecord& was = entry.record;
+  const Backing& backing = volume_.backing;
+  const auto undo = [&](Errno error, std::string why) -> Refusal {
+    unprepare(entry, plan);
+    give_back(entry, plan);
+    return NotRestored{error, std::move(why)};
+  };
+  if (const auto prepared = prepare(entry, plan); !prepared) {
+    return undo(prepared.error(), "the index does not take it; see the daemon's log");
+  }
   {
     // Whoever looks at the name before the unit is in the table would take it for a new one.
     const MutexLock recording(volume_.recording_mu);
-    const auto moved = backing.rename(backing.trash_dir(), trash_name(record.id).c_str(),
-                                      parent->get(), place.name.c_str(), RENAME_NOREPLACE);
+    const auto moved = backing.rename(backing.trash_dir(), trash_name(was.id).c_str(),
+                                      plan.parent.get(), plan.place.name.c_str(), RENAME_NOREPLACE);
     if (!moved) {
-      volume_.ledger.detach(entry.holder->accounts());
-      return std::unexpected(moved.error());
+      const bool taken = moved.error() == Errno{EEXIST};
+      return undo(moved.error(), taken ? "the name " + plan.record.path + " is taken by now; " +
+                                             suggestion(plan.record.path)
+                                       : "the backing filesystem refuses the rename");
     }
-    restored.git_admin = put_back_git_admin(entry, restored);
-    restored.unit = revive(entry);
+    plan.record.last_used = volume_.clock.wall_now();
+    plan.record.dirty = false;
+    plan.record.usage = plan.accounts->cells();
+    const WallTime due = unit_deadline(volume_, plan.record);
+    if (const auto kept = volume_.index.put_unit(plan.record, due); !kept) {
+      spdlog::error("op=put_unit path={:?} errno={}", plan.record.path, code(kept.error()));
+    }
+    restored.unit = volume_.units.restore(plan.record, due, plan.accounts);
   }
-  restored.parent = inode_id_of(backing, *above);
-  restored.name = std::move(place.name);
+  restored.appeared.push_back({plan.parent_inode, plan.place.name});
+  put_back_git(entry, plan, restored);
+  return {};
+}
+
+// The record tells load() where the unit is from the rename on.
+Status Trash::prepare(const Entry& entry, Plan& plan) {
+  TrashRecord moved = entry.record;
+  moved.unit = plan.record;
+  moved.unit.usage = entry.holder->accounts().cells();
+  for (const UsageCell& cell : plan.moved) add_usage(moved.unit.usage, cell);
+  for (const UsageCell& cell : plan.git.moved) add_usage(moved.unit.usage, cell);
+  if (!plan.git.path.empty()) moved.git_admin_path = plan.git.path;
+  const bool same = moved.unit.path == entry.record.unit.path &&
+                    moved.git_admin_path == entry.record.git_admin_path;
+  if (!same) {
+    if (auto stored = volume_.index.store_trash(moved); !stored) return stored;
+  }
+  relink(entry, plan, true);
+  return {};
+}
+
+void Trash::unprepare(const Entry& entry, Plan& plan) {
+  relink(entry, plan, false);
+  if (const auto stored = volume_.index.store_trash(entry.record); !stored) {
+    spdlog::error("op=store_trash trash={} errno={}", raw(entry.record.id), code(stored.error()));
+  }
+}
+
+void Trash::tell_restored(const Entry& entry, const Wish& wish, const Restored& restored) {
+  const TrashRecord& record = entry.record;
   EventRecord event;
   event.kind = EventRecord::Kind::restored;
   event.time = volume_.clock.wall_now();
-  event.path = record.unit.path;
-  event.class_name = record.unit.class_name;
+  event.path = restored.path;
+  event.class_name = restored.unit->class_name();
   event.owner = owner_text(record.unit.owner);
-  event.usage = restored.unit->accounts().total().usage();
-  if (!record.git_admin_path.empty() && !restored.git_admin) {
-    event.detail = "without its git entry " + record.git_admin_path;
-  }
-  spdlog::info("event=restored path={:?} class={} trash={} bytes={}", event.path, event.class_name,
-               raw(record.id), event.usage.bytes.n);
+  event.usage = restored.usage;
+  const auto add = [&event](const std::string& text) {
+    event.detail += (event.detail.empty() ? "" : "; ") + text;
+  };
+  if (restored.path != record.unit.path) add("was " + record.unit.path);
+  if (!restored.git_admin_lost.empty()) add("without its git entry: " + restored.git_admin_lost);
+  if (!wish.by.empty()) add("by " + wish.by);
+  spdlog::info("event=restored path={:?} was={:?} class={} trash={} bytes={} by={:?}", event.path,
+               record.unit.path, event.class_name, raw(record.id), event.usage.bytes.n, wish.by);
   if (const auto told = volume_.index.append_event(std::move(event)); !told) {
     spdlog::error("op=append_event errno={}", code(told.error()));
   }
   if (const auto erased = volume_.index.erase_trash(record.id); !erased) {
     spdlog::error("op=erase_trash trash={} errno={}", raw(record.id), code(erased.error()));
   }
-  return restored;
-}
-
-UnitRef Trash::revive(const Entry& entry) {
-  UnitRecord record = entry.record.unit;
-  record.last_used = volume_.clock.wall_now();
-  record.dirty = false;
-  record.usage = entry.holder->accounts().cells();
-  const WallTime due = unit_deadline(volume_, record);
-  if (const auto kept = volume_.index.put_unit(record, due); !kept) {
-    spdlog::error("op=put_unit path={:?} errno={}", record.path, code(kept.error()));
-  }
-  // Charged twice for a moment, rather than not at all.
-  UnitRef unit = volume_.units.restore(std::move(record), due);
-  volume_.ledger.forget(entry.holder->accounts());
-  return unit;
-}
-
-bool Trash::put_back_git_admin(const Entry& entry, Restored& restored) {
-  const std::string& path = entry.record.git_admin_path;
-  if (path.empty()) return false;
-  const Backing& backing = volume_.backing;
-  const std::string name = git_name(entry.record.id);
-  const UnitRef unit = unit_of_path(volume_, path);
-  SplitPath place = split_path(path);
-
-  const auto back = [&]() -> Status {
-    // Inside, so that its stored usage does not count as exact meanwhile.
-    const auto inside = volume_.units.use(unit, unit->last_used(), true);
-    if (!inside) return std::unexpected(inside.error());
-    const auto parent = open_beneath(backing.root(), place.directory, O_RDONLY | O_DIRECTORY);
-    if (!parent) return std::unexpected(parent.error());
-    const auto above = backing.stat(parent->get(), "");
-    if (!above) return std::unexpected(above.error());
-    const auto inodes = gather_tree(backing, backing.trash_dir(), name.c_str(), kAdminInodesMax);
-    if (!inodes) return std::unexpected(inodes.error());
-    if (auto moved = backing.rename(backing.trash_dir(), name.c_str(), parent->get(),
-                                    place.name.c_str(), RENAME_NOREPLACE);
-        !moved) {
-      return moved;
-    }
-    restored.git_parent = inode_id_of(backing, *above);
-    return return_charges(entry, *unit, *inodes);
-  }();
-  if (back) {
-    restored.git_name = std::move(place.name);
-    return true;
-  }
-  spdlog::warn("event=git_entry_not_restored path={:?} errno={}", path, code(back.error()));
-  UnitAccounts& accounts = entry.holder->accounts();
-  const PurgeHooks hooks{[&](const Attributes& gone) {
-                           volume_.ledger.settle(
-                               volume_.ledger.cell(accounts, gone.stx_uid, gone.stx_gid),
-                               -charge_for(gone));
-                         },
-                         [] { return true; }};
-  (void)purge_tree(backing, backing.trash_dir(), name.c_str(), hooks);
-  return false;
-}
-
-Status Trash::return_charges(const Entry& entry, Unit& to, const std::vector<TreeInode>& inodes) {
-  for (const TreeInode& inode : inodes) {
-    if (!inode.whole()) continue;
-    const Attributes& is = inode.attributes;
-    const Usage charge = charge_for(is);
-    UsageLedger& ledger = volume_.ledger;
-    volume_.accounting.born(to, inode.id());
-    // In the tree already, so it is charged whatever the limits say.
-    ledger.settle(ledger.cell(to.accounts(), is.stx_uid, is.stx_gid), charge);
-    ledger.settle(ledger.cell(entry.holder->accounts(), is.stx_uid, is.stx_gid), -charge);
-  }
-  return {};
 }
 
 }  // namespace ebbfs

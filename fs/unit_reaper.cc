@@ -101,6 +101,11 @@ UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Clocks clocks, Bus
     return judged;
   }
   judged.verdict = judge_expiry(aged, judged.found.busy, in_force, now(), from);
+  // Asked last: a clock that was set has misled what came before.
+  if (judged.verdict.action == Action::remove && clocks == Clocks::apply && enforcing() &&
+      brake_.holds_units()) {
+    judged.verdict = {Action::keep, Reason::brake, kNever};
+  }
   if (judged.verdict.action == Action::keep) {
     judged.verdict.look_again = later(now(), retry_after(*rule));
   }
@@ -235,6 +240,10 @@ Report UnitReaper::report_of(const UnitRef& unit, const Judged& judged) const {
   if (reason == Reason::adopt_grace) {
     report.blockers.push_back(
         {Reason::adopt_grace, "the volume was mounted for the first time a short while ago"});
+  }
+  if (reason == Reason::brake) {
+    report.blockers.push_back(
+        {Reason::brake, "the brake: " + brake_text(brake_.state()) + "; undo with: ebbctl resume"});
   }
   if (unit->counting()) {
     report.blockers.push_back({Reason::use_unknown, "what is in it is still being counted"});

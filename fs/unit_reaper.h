@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fs/brake.h"
 #include "fs/busy.h"
 #include "fs/describe.h"
 #include "fs/lock_reaper.h"
@@ -26,8 +27,9 @@ namespace ebbfs {
 class UnitReaper {
  public:
   // All outlive the reaper.
-  UnitReaper(Volume& volume, Trash& trash, LockReaper& locks, Invalidator& invalidator)
-      : volume_(volume), trash_(trash), locks_(locks), invalidator_(invalidator) {}
+  UnitReaper(Volume& volume, Trash& trash, LockReaper& locks, Invalidator& invalidator,
+             Brake& brake)
+      : volume_(volume), trash_(trash), locks_(locks), invalidator_(invalidator), brake_(brake) {}
   UnitReaper(const UnitReaper&) = delete;
   UnitReaper& operator=(const UnitReaper&) = delete;
 
@@ -99,6 +101,7 @@ class UnitReaper {
   Trash& trash_;
   LockReaper& locks_;
   Invalidator& invalidator_;
+  Brake& brake_;
   std::optional<MountedAt> mounted_;  // constant once requests are served
   std::unique_ptr<BusyProbe> probe_;  // of the reaper's thread
   // Units that would have been removed, told once for each time they were last used. Of the

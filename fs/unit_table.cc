@@ -101,6 +101,13 @@ UnitRef UnitTable::restore(UnitRecord record, std::optional<WallTime> due) {
   return unit;
 }
 
+UnitRef UnitTable::restore(UnitRecord record, WallTime due,
+                           std::shared_ptr<UnitAccounts> accounts) {
+  auto unit = std::make_shared<Unit>(std::move(record), std::move(accounts), due);
+  publish(unit);
+  return unit;
+}
+
 Status UnitTable::remove(Unit& unit) {
   UnitRef kept;  // outlives the lock on it
   Status erased;

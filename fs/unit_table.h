@@ -61,6 +61,8 @@ class UnitTable {
   // A unit as loaded from the index, charged in the same way; nothing is written. Without `due` its
   // next store makes it due at its last use: looked at too early once, never too late.
   UnitRef restore(UnitRecord record, std::optional<WallTime> due = std::nullopt);
+  // The same for one whose usage `accounts`, limited as its path asks, is charged with already.
+  UnitRef restore(UnitRecord record, WallTime due, std::shared_ptr<UnitAccounts> accounts);
   // The unit's top is gone from the tree by the user's hand, its own charge given back: forgets the
   // unit and what usage is left. Files of it may still be open, and written: then it can be entered
   // as before, and their charge stays until each is released. No-op when it has left the table.

@@ -19,8 +19,12 @@ struct LastEnumerator<TrashRecord::Stage> {
   static constexpr auto kValue = TrashRecord::Stage::stored;
 };
 template <>
+struct LastEnumerator<BrakeRecord::Cause> {
+  static constexpr auto kValue = BrakeRecord::Cause::clock;
+};
+template <>
 struct LastEnumerator<EventRecord::Kind> {
-  static constexpr auto kValue = EventRecord::Kind::quota;
+  static constexpr auto kValue = EventRecord::Kind::resumed;
 };
 
 // The order below is the order on disk: a change of it is a new kRecordVersion.
@@ -86,6 +90,16 @@ void fields(Io& io, T& quota) {
      quota.inodes_over_since);
 }
 
+template <typename Io, Same<BrakeRecord> T>
+void fields(Io& io, T& brake) {
+  io(brake.cause, brake.since, brake.due, brake.all, brake.step, brake.resumed);
+}
+
+template <typename Io, Same<ClockRecord> T>
+void fields(Io& io, T& clock) {
+  io(clock.wall, clock.boottime, clock.boot.bytes);
+}
+
 std::string encode(const UnitRecord& record) { return encode_versioned(kRecordVersion, record); }
 std::string encode(const LockRecord& record) { return encode_versioned(kRecordVersion, record); }
 std::string encode(const TrashRecord& record) { return encode_versioned(kRecordVersion, record); }
@@ -106,6 +120,14 @@ Result<EventRecord> decode_event(std::string_view bytes) {
 }
 Result<QuotaRecord> decode_quota(std::string_view bytes) {
   return decode_versioned<QuotaRecord>(kRecordVersion, bytes);
+}
+std::string encode(const BrakeRecord& record) { return encode_versioned(kRecordVersion, record); }
+std::string encode(const ClockRecord& record) { return encode_versioned(kRecordVersion, record); }
+Result<BrakeRecord> decode_brake(std::string_view bytes) {
+  return decode_versioned<BrakeRecord>(kRecordVersion, bytes);
+}
+Result<ClockRecord> decode_clock(std::string_view bytes) {
+  return decode_versioned<ClockRecord>(kRecordVersion, bytes);
 }
 
 std::string_view to_string(EventRecord::Kind kind) {
@@ -144,6 +166,10 @@ std::string_view to_string(EventRecord::Kind kind) {
       return "would_remove";
     case EventRecord::Kind::quota:
       return "quota";
+    case EventRecord::Kind::braked:
+      return "braked";
+    case EventRecord::Kind::resumed:
+      return "resumed";
   }
   return "unknown";
 }

@@ -135,6 +135,27 @@ struct QuotaRecord {
   bool operator==(const QuotaRecord&) const = default;
 };
 
+// Why removing waits for an administrator; see policy/brake.h.
+struct BrakeRecord {
+  enum class Cause : std::uint8_t { none = 0, mass = 1, clock = 2 } cause = Cause::none;
+  WallTime since{};
+  std::uint64_t due = 0;  // of `all` units, at `since`
+  std::uint64_t all = 0;
+  Duration step{};                     // of the wall clock
+  WallTime resumed = WallTime::min();  // what was due then, may go
+
+  bool operator==(const BrakeRecord&) const = default;
+};
+
+// The clocks as they were last seen; see policy/brake.h ClockReading.
+struct ClockRecord {
+  WallTime wall{};
+  Duration boottime{};
+  BootId boot;
+
+  bool operator==(const ClockRecord&) const = default;
+};
+
 // One line of the journal behind `ebbctl events`.
 struct EventRecord {
   enum class Kind : std::uint8_t {
@@ -155,6 +176,8 @@ struct EventRecord {
     warning = 14,
     would_remove = 15,  // observe mode: the verdict, not carried out
     quota = 16,         // a scope came near its limit, or was given another
+    braked = 17,        // removing stopped until somebody has looked
+    resumed = 18,       // and goes on
   } kind = Kind::warning;
   std::uint64_t sequence = 0;  // set by the index, rising
   WallTime time{};
@@ -204,6 +227,10 @@ struct Thing {
 [[nodiscard]] Result<TrashRecord> decode_trash(std::string_view bytes);
 [[nodiscard]] Result<EventRecord> decode_event(std::string_view bytes);
 [[nodiscard]] Result<QuotaRecord> decode_quota(std::string_view bytes);
+[[nodiscard]] std::string encode(const BrakeRecord& record);
+[[nodiscard]] std::string encode(const ClockRecord& record);
+[[nodiscard]] Result<BrakeRecord> decode_brake(std::string_view bytes);
+[[nodiscard]] Result<ClockRecord> decode_clock(std::string_view bytes);
 
 }  // namespace ebbfs
 

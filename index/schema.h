@@ -7,6 +7,8 @@
 //   ---------  -------------  -----------------------------------------------  ------------------
 //   meta       default        "format"                                         u32
 //                             "volume"                                         VolumeState
+//                             "brake"                                          BrakeRecord
+//                             "clock"                                          ClockRecord
 //                             "next_unit" "next_lock" "next_trash"             u64: no id from here
 //                                                                              on was ever used
 //                             "next_event"                                     u64: sequence
@@ -60,6 +62,8 @@ inline constexpr std::array<std::string_view, kTables> kTableNames = {
 
 inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kVolumeKey = "volume";
+inline constexpr std::string_view kBrakeKey = "brake";
+inline constexpr std::string_view kClockKey = "clock";
 inline constexpr std::string_view kNextUnitKey = "next_unit";
 inline constexpr std::string_view kNextLockKey = "next_lock";
 inline constexpr std::string_view kNextTrashKey = "next_trash";

@@ -41,6 +41,17 @@ Result<std::vector<Record>> load_table(Store& store, Table table,
   return records;
 }
 
+template <typename Record>
+Result<std::optional<Record>> load_one(Store& store, std::string_view key,
+                                       Result<Record> (*decode)(std::string_view)) {
+  const auto row = store.get(Table::meta, key);
+  if (!row) return std::unexpected(row.error());
+  if (!*row) return std::nullopt;
+  auto record = decode(**row);
+  if (!record) return std::unexpected(record.error());
+  return *std::move(record);
+}
+
 Thing thing_of(UnitId id) { return {Deadline::Kind::unit, raw(id)}; }
 Thing thing_of(LockId id) { return {Deadline::Kind::lock, raw(id)}; }
 Thing thing_of(TrashId id) { return {Deadline::Kind::trash, raw(id)}; }
@@ -118,6 +129,26 @@ Status UnitIndex::erase_quota(std::string_view scope) {
 
 Result<std::vector<QuotaRecord>> UnitIndex::load_quotas() {
   return load_table(store_, Table::quotas, decode_quota);
+}
+
+Status UnitIndex::put_brake(const BrakeRecord& brake) {
+  Batch batch;
+  batch.put(Table::meta, std::string(kBrakeKey), encode(brake));
+  return store_.commit(batch, Durability::process_crash);
+}
+
+Status UnitIndex::put_clock(const ClockRecord& clock) {
+  Batch batch;
+  batch.put(Table::meta, std::string(kClockKey), encode(clock));
+  return store_.commit(batch, Durability::process_crash);
+}
+
+Result<std::optional<BrakeRecord>> UnitIndex::load_brake() {
+  return load_one(store_, kBrakeKey, decode_brake);
+}
+
+Result<std::optional<ClockRecord>> UnitIndex::load_clock() {
+  return load_one(store_, kClockKey, decode_clock);
 }
 
 Status UnitIndex::intend_trash(const TrashRecord& trash, const EventRecord& event) {

@@ -82,6 +82,12 @@ class UnitIndex {
   [[nodiscard]] Status erase_quota(std::string_view scope);
   [[nodiscard]] Result<std::vector<QuotaRecord>> load_quotas();
 
+  // Why removing waits, and the clocks as last seen; nothing where none was stored.
+  [[nodiscard]] Status put_brake(const BrakeRecord& brake);
+  [[nodiscard]] Result<std::optional<BrakeRecord>> load_brake();
+  [[nodiscard]] Status put_clock(const ClockRecord& clock);
+  [[nodiscard]] Result<std::optional<ClockRecord>> load_clock();
+
   // Units and locks whose owner is one process (the boot it ran in tells it from a later one of
   // the same pid), or one user. The first costs what it returns, the second a pass over all owners.
   [[nodiscard]] Result<std::vector<Thing>> owned_by(const ProcessId& process, const BootId& boot);

@@ -26,6 +26,8 @@ std::string_view to_string(Reason reason) {
       return "mount_inside";
     case Reason::use_unknown:
       return "use_unknown";
+    case Reason::brake:
+      return "brake";
     case Reason::adopt_grace:
       return "adopt_grace";
     case Reason::owner_alive:

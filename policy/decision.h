@@ -29,6 +29,7 @@ enum class Reason : std::uint8_t {
   mount_inside,    // something is mounted below it
   use_unknown,     // one of these could not be found out
   adopt_grace,     // the volume was mounted for the first time a short while ago
+  brake,           // removing waits for an administrator, see brake.h
   owner_alive,
   in_grace,   // orphan, grace not over
   lock_open,  // somebody has the lock open

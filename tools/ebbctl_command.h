@@ -27,6 +27,7 @@ struct Invocation {
   bool orphans = false;                               // locks
   bool all = false;                                   // quota list
   std::string file;                                   // policy check
+  std::string to;                                     // restore
   std::function<int(Invocation&, const Style&)> run;  // returns the exit code
 };
 
@@ -44,6 +45,7 @@ void add_query_commands(CLI::App& app, Invocation& invocation);   // status unit
 void add_change_commands(CLI::App& app, Invocation& invocation);  // pin unpin expire
 void add_quota_commands(CLI::App& app, Invocation& invocation);   // quota list|show|set...
 void add_check_commands(CLI::App& app, Invocation& invocation);   // check
+void add_trash_commands(CLI::App& app, Invocation& invocation);   // trash restore resume
 void add_policy_commands(CLI::App& app, Invocation& invocation);  // policy show|check|reload
 
 // Finds the mount and asks it; `request.path` is set on the way.

@@ -41,6 +41,11 @@ std::vector<std::string> warnings(const StatusView& status, WallTime now) {
                     human_duration(*status.adopt_grace_until - now) + ", until " +
                     absolute(*status.adopt_grace_until));
   }
+  if (status.brake) {
+    lines.push_back("brake: " + plain(status.brake->text) +
+                    ": no unit is removed; look with: ebbctl units --state due, then: ebbctl "
+                    "resume");
+  }
   for (const std::string& reason : status.degraded) lines.push_back(plain(reason));
   if (status.adoption.running) {
     lines.push_back("usage is provisional while old content is adopted: " +
@@ -92,6 +97,13 @@ std::string volume_lines(const StatusView& status, const Style& style) {
 std::string heap(const HeapView& view) {
   if (view.units == 0) return "nothing";
   return fmt::format("{}, {}", counted(view.units, "unit"), human_bytes(view.bytes));
+}
+
+std::string heap(const TrashHeapView& view) {
+  if (view.units == 0) return "nothing";
+  const std::string all = heap(HeapView{view.bytes, view.units});
+  if (view.reclaimable_bytes == view.bytes) return all + ", reclaimable now";
+  return all + "; reclaimable now: " + human_bytes(view.reclaimable_bytes);
 }
 
 std::string time_lines(const StatusView& status, const Style& style, WallTime now) {

@@ -9,6 +9,7 @@
 #include "fs/control_check.h"
 #include "fs/control_quota.h"
 #include "fs/control_status.h"
+#include "fs/control_trash.h"
 #include "fs/control_views.h"
 #include "tools/render.h"
 
@@ -22,6 +23,9 @@ namespace ebbfs {
 [[nodiscard]] std::string render(const EventsView& events, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const QuotasView& quotas, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const RecountView& check, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const TrashView& trash, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const RestoreView& restored, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const ResumeView& resumed, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const PolicyView& policy, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const CheckView& check, const Style& style, WallTime now);
 

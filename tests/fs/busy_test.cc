@@ -39,7 +39,8 @@ class BusyTest : public testing::Test {
   }
 
   MountedRig rig_;
-  LockReaper locks_{rig_.volume(), rig_.trash(), rig_.kernel};
+  Brake brake_{rig_.volume()};
+  LockReaper locks_{rig_.volume(), rig_.trash(), rig_.kernel, brake_};
   BusyProbe probe_{rig_.volume(), locks_, MountedAt{1, kMount, rig_.tree.at("mountinfo").string()}};
 };
 

@@ -61,7 +61,8 @@ StatusView sample_status() {
   status.adoption = {true, 12, kNoon};
   status.adopt_grace_until = kNoon + 10min;
   status.volume = {{100}, {60}, {40}, 1000, 600, 400};
-  status.trash = {{5}, 6};
+  status.trash = {{5}, 6, {3}, 4};
+  status.brake = BrakeView{"mass", "2 of 3 units were due at once", WallTime{}, 2, 3, {}};
   status.classes = {{"worktree", "tree", 3, {{7}, 8}}};
   status.users = {{"alice", 1000, {{9}, 10}}};
   status.due = {{11}, 12};
@@ -194,7 +195,8 @@ TEST(ControlViews, StatusHasTheKeysThatScriptsRelyOn) {
   EXPECT_EQ(status.at("volume").at("bytes_total"), 100);
   EXPECT_EQ(status.at("volume").at("bytes_used"), 60);
   EXPECT_EQ(status.at("volume").at("bytes_free"), 40);
-  EXPECT_EQ(status.at("trash"), (json{{"bytes", 5}, {"units", 6}}));
+  EXPECT_EQ(status.at("trash"),
+            (json{{"bytes", 5}, {"units", 6}, {"reclaimable_bytes", 3}, {"reclaimable_units", 4}}));
   EXPECT_EQ(
       status.at("classes").at(0),
       (json{{"name", "worktree"}, {"kind", "tree"}, {"units", 3}, {"bytes", 7}, {"inodes", 8}}));

@@ -142,7 +142,8 @@ TEST_F(LockOwners, AnEndNoticedLateCountsFromWhenItCanHaveBeen) {
   const ProcessId worker = start();
   const ProcessId helper = start(worker);
   take(helper);
-  LockReaper reaper(rig_.volume(), rig_.trash(), rig_.kernel);
+  Brake brake(rig_.volume());
+  LockReaper reaper(rig_.volume(), rig_.trash(), rig_.kernel, brake);
   const WallTime made = record().made;
   const EndedOwner ended{helper, {}, {.life = Life::exited, .ended_at = made + seconds(10)}};
   rig_.advance(seconds(10));

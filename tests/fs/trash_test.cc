@@ -78,9 +78,9 @@ TEST_F(TrashTest, PutsAUnitBackAsItWasButUsedJustNow) {
   const UnitRecord before = rig_.unit("worktrees/a")->record();
   const TrashRecord record = expire();
   rig_.advance(minutes(5));
-  const auto restored = rig_.trash().restore(record.id);
+  const auto restored = rig_.trash().restore(record.id, {});
   ASSERT_TRUE(restored.has_value());
-  EXPECT_EQ(restored->name, "a");
+  EXPECT_EQ(restored->path, "worktrees/a");
   const UnitRef unit = rig_.unit("worktrees/a");
   ASSERT_EQ(unit, restored->unit);
   EXPECT_EQ(unit->record().owner, before.owner);
@@ -100,7 +100,7 @@ TEST_F(TrashTest, PutsAUnitBackAsItWasButUsedJustNow) {
 
 TEST_F(TrashTest, KeepsARestoredUnitAcrossARemount) {
   const TrashRecord record = expire();
-  ASSERT_TRUE(rig_.trash().restore(record.id));
+  ASSERT_TRUE(rig_.trash().restore(record.id, {}));
   rig_.unmount();
   rig_.mount();
   EXPECT_NE(rig_.unit("worktrees/a"), nullptr);
@@ -111,7 +111,7 @@ TEST_F(TrashTest, KeepsARestoredUnitAcrossARemount) {
 TEST_F(TrashTest, DoesNotRestoreOverWhatIsThere) {
   const TrashRecord record = expire();
   ASSERT_TRUE(rig_.make_dir("worktrees/a"));
-  EXPECT_EQ(rig_.trash().restore(record.id).error(), Errno{EEXIST});
+  EXPECT_EQ(rig_.trash().restore(record.id, {}).error().error, Errno{EEXIST});
   EXPECT_EQ(rig_.trash().held().usage, kUnit);
   EXPECT_TRUE(rig_.exact());
 }
@@ -119,12 +119,12 @@ TEST_F(TrashTest, DoesNotRestoreOverWhatIsThere) {
 TEST_F(TrashTest, DoesNotRestoreIntoADirectoryThatIsGone) {
   const TrashRecord record = expire();
   ASSERT_TRUE(rig_.remove("worktrees"));
-  EXPECT_EQ(rig_.trash().restore(record.id).error(), Errno{ENOENT});
+  EXPECT_EQ(rig_.trash().restore(record.id, {}).error().error, Errno{ENOENT});
   EXPECT_TRUE(rig_.exact());
 }
 
 TEST_F(TrashTest, DoesNotRestoreWhatItDoesNotHave) {
-  EXPECT_EQ(rig_.trash().restore(TrashId{99}).error(), Errno{ENOENT});
+  EXPECT_EQ(rig_.trash().restore(TrashId{99}, {}).error().error, Errno{ENOENT});
 }
 
 TEST_F(TrashTest, DeletesWhatIsPastItsRetention) {
@@ -147,6 +147,7 @@ TEST_F(TrashTest, DeletesAfterARemountWhatCameDueMeanwhile) {
   rig_.unmount();
   rig_.advance(hours(1));
   rig_.mount();
+  rig_.reaper().run_once();
   rig_.trash().purge_queued();
   EXPECT_TRUE(rig_.trashed().empty());
   EXPECT_TRUE(rig_.exact());
@@ -169,7 +170,7 @@ TEST_F(TrashTest, StopsDeletingAtOnceAndIsExactWhereItStopped) {
   rig_.trash().stop();
   EXPECT_LT(rig_.trash().held().usage.inodes, whole.inodes);
   EXPECT_TRUE(rig_.exact());
-  EXPECT_EQ(rig_.trash().restore(record.id).error(),
+  EXPECT_EQ(rig_.trash().restore(record.id, {}).error().error,
             Errno{rig_.trash().held().units == 0 ? ENOENT : EBUSY});
   rig_.trash().purge_queued();
   EXPECT_TRUE(rig_.trashed().empty());
@@ -185,7 +186,7 @@ TEST_F(TrashTest, EndsExactWhenACrashInterruptedADeletion) {
   stdfs::remove(rig_.tree.at(".ebbfs/trash/" + number + ".purge/one"));
   rig_.mount();
   EXPECT_EQ(rig_.trash().held().usage, kUnit);  // never too little
-  EXPECT_EQ(rig_.trash().restore(record.id).error(), Errno{EBUSY});
+  EXPECT_EQ(rig_.trash().restore(record.id, {}).error().error, Errno{EBUSY});
   rig_.trash().purge_queued();
   EXPECT_TRUE(rig_.trashed().empty());
   EXPECT_TRUE(rig_.exact());
@@ -199,7 +200,7 @@ TEST_F(TrashTest, FinishesARemovalThatACrashInterruptedAfterTheRename) {
   EXPECT_EQ(rig_.unit("worktrees/a"), nullptr);
   EXPECT_EQ(rig_.trash().held().usage, kUnit);
   EXPECT_TRUE(rig_.exact());
-  EXPECT_TRUE(rig_.trash().restore(record.id).has_value());
+  EXPECT_TRUE(rig_.trash().restore(record.id, {}).has_value());
   EXPECT_TRUE(rig_.exact());
 }
 
@@ -272,9 +273,9 @@ TEST_F(GitTrash, TakesTheEntryOfTheWorktreeAndOnlyThat) {
 
 TEST_F(GitTrash, PutsTheEntryBackWithTheWorktree) {
   const TrashRecord record = expire();
-  const auto restored = rig_.trash().restore(record.id);
+  const auto restored = rig_.trash().restore(record.id, {});
   ASSERT_TRUE(restored.has_value());
-  EXPECT_TRUE(restored->git_admin);
+  EXPECT_EQ(restored->git_admin_path, "repo/.git/worktrees/a");
   EXPECT_NE(worktrees().find("worktrees/a"), std::string::npos);
   git(rig_.tree.at("worktrees/a"), "status");
   // git refreshed its index, which is not a request: compare what we did before that.
@@ -283,18 +284,7 @@ TEST_F(GitTrash, PutsTheEntryBackWithTheWorktree) {
 
 TEST_F(GitTrash, IsExactAfterPuttingTheEntryBack) {
   const TrashRecord record = expire();
-  ASSERT_TRUE(rig_.trash().restore(record.id).has_value());
-  EXPECT_TRUE(rig_.exact());
-}
-
-TEST_F(GitTrash, RestoresWithoutTheEntryWhenItsNameIsTaken) {
-  const TrashRecord record = expire();
-  ASSERT_TRUE(rig_.make_dir("repo/.git/worktrees/a"));
-  const auto restored = rig_.trash().restore(record.id);
-  ASSERT_TRUE(restored.has_value());
-  EXPECT_FALSE(restored->git_admin);
-  EXPECT_TRUE(rig_.exists("worktrees/a/.git"));
-  EXPECT_TRUE(rig_.trashed().empty());
+  ASSERT_TRUE(rig_.trash().restore(record.id, {}).has_value());
   EXPECT_TRUE(rig_.exact());
 }
 

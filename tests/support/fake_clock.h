@@ -28,6 +28,21 @@ class FakeClock final : public Clock {
     return mono_;
   }
 
+  [[nodiscard]] Duration boot_now() const override EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    return mono_.time_since_epoch() + slept_;
+  }
+
+  // The machine sleeps for `by`: the monotonic clock does not notice.
+  void sleep(Duration by) EXCLUDES(mu_) {
+    {
+      const MutexLock lock(mu_);
+      wall_ += by;
+      slept_ += by;
+    }
+    for (const auto& call : on_move_) call();
+  }
+
   // Time passes: both clocks move on by `by` (>= 0).
   void advance(Duration by) EXCLUDES(mu_) {
     {
@@ -54,6 +69,7 @@ class FakeClock final : public Clock {
   mutable Mutex mu_;
   WallTime wall_ GUARDED_BY(mu_) = kWallStart;
   MonoTime mono_ GUARDED_BY(mu_) = kMonoStart;
+  Duration slept_ GUARDED_BY(mu_){};
   std::vector<std::function<void()>> on_move_;
 };
 

@@ -105,6 +105,11 @@ void RecordingInvalidator::changed(InodeId, const std::string& name) {
   told_.push_back("changed " + name);
 }
 
+void RecordingInvalidator::appeared(InodeId, const std::string& name) {
+  const MutexLock lock(mu_);
+  told_.push_back("appeared " + name);
+}
+
 std::vector<std::string> RecordingInvalidator::take() {
   const MutexLock lock(mu_);
   return std::exchange(told_, {});

@@ -28,12 +28,13 @@
 
 namespace ebbfs {
 
-// What the kernel was told: "removed <name>", "changed <name>".
+// What the kernel was told: "removed <name>", "changed <name>", "appeared <name>".
 class RecordingInvalidator final : public Invalidator {
  public:
   RecordingInvalidator() = default;
   void removed(InodeId parent, InodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
+  void appeared(InodeId parent, const std::string& name) override;
   std::vector<std::string> take();
   [[nodiscard]] bool has(std::string_view what) const;
 

@@ -67,7 +67,7 @@ StatusView sample_status() {
   status.policy_source = "built-in default";
   status.volume = {{46'170'898'432}, {33'393'934'336}, {12'776'964'096},
                    21'000'000,       1'204'331,        19'795'669};
-  status.trash = {{1'288'490'188}, 14};
+  status.trash = {{1'288'490'188}, 14, {1'288'490'188}, 14};
   status.classes = {{"worktree", "tree", 231, {{30'494'310'400}, 904'112}},
                     {"lock", "lock", 18, {{0}, 18}}};
   status.users = {{"alice", 1000, {{12'884'901'888}, 4}}, {"", 1003, {{536'870'912}, 4}}};
@@ -107,7 +107,7 @@ volume        [#######################---------]  72 %  31.1 GiB of 43.0 GiB
 next expiry   in 2h 13m (2024-10-04 14:13:00)  worktrees/job-17
 last reclaim  14s ago (2024-10-04 11:59:46)
 due now       nothing
-trash         14 units, 1.2 GiB
+trash         14 units, 1.2 GiB, reclaimable now
 
 CLASS     KIND  COUNT     BYTES   INODES
 worktree  tree    231  28.4 GiB  904,112
