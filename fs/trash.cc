@@ -128,7 +128,7 @@ void Trash::adopt(const TrashRecord& record, bool begun) {
     const MutexLock lock(mu_);
     entries_.emplace(record.id, std::move(entry));
   }
-  if (begun) {
+  if (begun || raw(record.lock) != 0) {
     purge(record.id);
   } else {
     // The queue may have had it taken out just before the end of the last run.
