@@ -131,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(, QuotaOnFullBacking, testing::ValuesIn(kFilesystems), 
 
 TEST_P(QuotaOnFullBacking, EveryWayToGrowGivesBackWhatDidNotLand) {
   ASSERT_EQ(run("mkdir units/u && head -c 4M /dev/urandom >plain/source").exit_code, 0);
-  set("unit:units/u --bytes 10G");
+  set("unit:units/u --bytes 2G");
   for (const char* command : {"fallocate -l 1G units/u/f", "dd if=/dev/zero of=units/u/f bs=1M",
                               "while cat plain/source >>units/u/f; do :; done; false",
                               "n=0; while cat plain/source >units/u/g$((n++)); do :; done; false",
