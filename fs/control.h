@@ -20,6 +20,7 @@
 #include "fs/control_views.h"
 #include "fs/filesystem.h"
 #include "fs/reaper.h"
+#include "fs/request_counts.h"
 #include "fs/trash.h"
 #include "fs/volume.h"
 
@@ -30,8 +31,9 @@ struct DaemonFacts {
   std::string mount;
   std::string backing;
   WallTime started{};
-  std::function<bool()> io_uring;     // which transport requests come by
-  std::function<bool()> passthrough;  // whether the kernel agreed to it
+  std::function<bool()> io_uring;                      // which transport requests come by
+  std::function<bool()> passthrough;                   // whether the kernel agreed to it
+  std::function<std::uint64_t(RequestKind)> requests;  // so many of them have come
   // Reads the policy file again; the error is one line for people.
   std::function<std::expected<void, std::string>()> reload_policy;
 };

@@ -84,6 +84,12 @@ static void fields(Visitor& v, View& view) {
   v.field("exact", view.exact);
 }
 
+template <typename Visitor, Like<RequestsView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("op", view.op);
+  v.field("count", view.count);
+}
+
 template <typename Visitor, Like<StatusView> View>
 static void fields(Visitor& v, View& view) {
   v.field("version", view.version);
@@ -114,6 +120,7 @@ static void fields(Visitor& v, View& view) {
   v.field("known_inodes", view.known_inodes);
   v.field("fds", view.fds);
   v.field("check", view.check);
+  v.field("requests", view.requests);
 }
 
 template nlohmann::json to_json(const StatusView&);

@@ -96,6 +96,13 @@ struct LastCheckView {
   bool operator==(const LastCheckView&) const = default;
 };
 
+// Requests of one operation that the kernel has sent since the start.
+struct RequestsView {
+  std::string op;
+  std::uint64_t count = 0;
+  bool operator==(const RequestsView&) const = default;
+};
+
 struct StatusView {
   std::string version;  // the daemon's
   pid_t pid = 0;
@@ -125,6 +132,7 @@ struct StatusView {
   std::int64_t known_inodes = 0;  // to the kernel
   FdsView fds;
   LastCheckView check;
+  std::vector<RequestsView> requests;  // those that there were
   bool operator==(const StatusView&) const = default;
 };
 

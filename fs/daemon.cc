@@ -262,6 +262,7 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   facts.started = parts.clock.wall_now();
   facts.io_uring = [&parts] { return parts.context->io_uring.load(); };
   facts.passthrough = [&parts] { return parts.context->passthrough.load(); };
+  facts.requests = [&parts](RequestKind kind) { return parts.context->requests.of(kind); };
   facts.reload_policy = [&options, &parts] { return reload_policy(options, parts); };
   parts.control =
       std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper, *parts.trash,

@@ -158,6 +158,12 @@ StatusView Control::status_view(const Caller& caller) {
   view.known_inodes = static_cast<std::int64_t>(volume_.inodes.size());
   view.fds = descriptors();
   view.check = last_check();
+  for (std::size_t i = 0; i < kRequestKinds; ++i) {
+    const auto kind = static_cast<RequestKind>(i);
+    if (const auto count = facts_.requests(kind); count > 0) {
+      view.requests.push_back({std::string(to_string(kind)), count});
+    }
+  }
   return view;
 }
 

@@ -14,6 +14,7 @@ namespace {
 
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
+using prometheus::MetricType;
 
 double seconds(WallTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
@@ -27,7 +28,7 @@ class StatusMetrics final : public prometheus::Collectable {
     const StatusView status = status_();
     std::vector<MetricFamily> all;
     const auto gauge = [&](std::string name, std::string help, double value) {
-      add(all, std::move(name), std::move(help), {{}, value});
+      add(all, std::move(name), std::move(help), {.labels = {}, .value = value});
     };
     gauge("ebbfs_enforcing", "1 when what is due is removed, 0 when it is only recorded.",
           status.enforcing ? 1 : 0);
@@ -57,9 +58,15 @@ class StatusMetrics final : public prometheus::Collectable {
           static_cast<double>(status.known_inodes));
     for (const ClassView& one : status.classes) {
       add(all, "ebbfs_class_units", "Units or locks of a class.",
-          {{{"class", one.name}}, static_cast<double>(one.units)});
+          {.labels = {{"class", one.name}}, .value = static_cast<double>(one.units)});
       add(all, "ebbfs_class_bytes", "Charged to the units of a class.",
-          {{{"class", one.name}}, static_cast<double>(one.usage.bytes.n)});
+          {.labels = {{"class", one.name}}, .value = static_cast<double>(one.usage.bytes.n)});
+    }
+    for (const RequestsView& one : status.requests) {
+      add(all, "ebbfs_requests_total", "Requests of the kernel.",
+          {.labels = {{"op", one.op}},
+           .value = static_cast<double>(one.count),
+           .type = MetricType::Counter});
     }
     return all;
   }
@@ -68,12 +75,13 @@ class StatusMetrics final : public prometheus::Collectable {
   struct Sample {
     std::vector<ClientMetric::Label> labels;
     double value;
+    MetricType type = MetricType::Gauge;
   };
   static void add(std::vector<MetricFamily>& all, std::string name, std::string help,
                   Sample sample) {
     ClientMetric metric;
     metric.label = std::move(sample.labels);
-    metric.gauge.value = sample.value;
+    (sample.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = sample.value;
     for (MetricFamily& family : all) {
       if (family.name != name) continue;
       family.metric.push_back(std::move(metric));
@@ -82,7 +90,7 @@ class StatusMetrics final : public prometheus::Collectable {
     MetricFamily family;
     family.name = std::move(name);
     family.help = std::move(help);
-    family.type = prometheus::MetricType::Gauge;
+    family.type = sample.type;
     family.metric.push_back(std::move(metric));
     all.push_back(std::move(family));
   }

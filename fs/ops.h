@@ -8,6 +8,7 @@
 #include <fuse_lowlevel.h>
 
 #include "fs/filesystem.h"
+#include "fs/request_counts.h"
 #include "fs/virtual_files.h"
 #include "fs/workers.h"
 
@@ -22,6 +23,7 @@ struct OpsContext {
   // Set by INIT, read by status.
   std::atomic<bool> passthrough{false};
   std::atomic<bool> io_uring{false};
+  RequestCounts requests{};
 };
 
 [[nodiscard]] const fuse_lowlevel_ops& operations();

@@ -136,14 +136,14 @@ void op_removexattr(fuse_req_t request, fuse_ino_t inode, const char* name) {
 }  // namespace
 
 void add_attribute_operations(fuse_lowlevel_ops& table) {
-  table.getattr = op_getattr;
-  table.statx = op_statx;
-  table.setattr = op_setattr;
-  table.statfs = op_statfs;
-  table.getxattr = op_getxattr;
-  table.listxattr = op_listxattr;
-  table.setxattr = op_setxattr;
-  table.removexattr = op_removexattr;
+  table.getattr = counted<RequestKind::getattr, op_getattr>;
+  table.statx = counted<RequestKind::statx, op_statx>;
+  table.setattr = counted<RequestKind::setattr, op_setattr>;
+  table.statfs = counted<RequestKind::statfs, op_statfs>;
+  table.getxattr = counted<RequestKind::getxattr, op_getxattr>;
+  table.listxattr = counted<RequestKind::listxattr, op_listxattr>;
+  table.setxattr = counted<RequestKind::setxattr, op_setxattr>;
+  table.removexattr = counted<RequestKind::removexattr, op_removexattr>;
 }
 
 }  // namespace ebbfs

@@ -154,19 +154,19 @@ void op_readdirplus(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_
 }  // namespace
 
 void add_name_operations(fuse_lowlevel_ops& table) {
-  table.lookup = op_lookup;
-  table.forget = op_forget;
-  table.forget_multi = op_forget_multi;
-  table.readlink = op_readlink;
-  table.mknod = op_mknod;
-  table.mkdir = op_mkdir;
-  table.symlink = op_symlink;
-  table.link = op_link;
-  table.unlink = op_unlink;
-  table.rmdir = op_rmdir;
-  table.rename = op_rename;
-  table.readdir = op_readdir;
-  table.readdirplus = op_readdirplus;
+  table.lookup = counted<RequestKind::lookup, op_lookup>;
+  table.forget = counted<RequestKind::forget, op_forget>;
+  table.forget_multi = counted<RequestKind::forget, op_forget_multi>;
+  table.readlink = counted<RequestKind::readlink, op_readlink>;
+  table.mknod = counted<RequestKind::mknod, op_mknod>;
+  table.mkdir = counted<RequestKind::mkdir, op_mkdir>;
+  table.symlink = counted<RequestKind::symlink, op_symlink>;
+  table.link = counted<RequestKind::link, op_link>;
+  table.unlink = counted<RequestKind::unlink, op_unlink>;
+  table.rmdir = counted<RequestKind::rmdir, op_rmdir>;
+  table.rename = counted<RequestKind::rename, op_rename>;
+  table.readdir = counted<RequestKind::readdir, op_readdir>;
+  table.readdirplus = counted<RequestKind::readdirplus, op_readdirplus>;
 }
 
 }  // namespace ebbfs

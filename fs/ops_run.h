@@ -10,6 +10,7 @@
 #include <new>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -111,6 +112,22 @@ void run_named(fuse_req_t request, Call call, Answer answer, Names... names) {
       },
       std::move(answer));
 }
+
+// A handler of the table that counts its request first.
+template <RequestKind kind, auto handler>
+struct Counted;
+template <RequestKind kind, typename First, typename... Rest,
+          void (*handler)(fuse_req_t, First, Rest...)>
+struct Counted<kind, handler> {
+  static void run(fuse_req_t request, First first, Rest... rest) {
+    bool of_volume = true;
+    if constexpr (std::is_same_v<First, fuse_ino_t>) of_volume = !VirtualFiles::owns(id_of(first));
+    if (of_volume) context_of(request).requests.add(kind);
+    handler(request, first, rest...);
+  }
+};
+template <RequestKind kind, auto handler>
+inline constexpr auto counted = &Counted<kind, handler>::run;
 
 inline void answer_entry(Reply reply, Result<Entry> entry) { reply.entry(std::move(entry)); }
 inline void answer_status(Reply reply, Status status) { reply.done(status); }

@@ -73,6 +73,7 @@ StatusView sample_status() {
   status.open_files = 13;
   status.known_inodes = 14;
   status.fds = {15, 16};
+  status.requests = {{"lookup", 17}};
   return status;
 }
 
