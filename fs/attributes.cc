@@ -93,7 +93,7 @@ Result<Attributes> Filesystem::set_attributes(const Caller& caller, InodeId id, 
   if (!inode) return std::unexpected(inode.error());
   const auto entered = use(caller, (*inode)->unit());
   if (!entered) return std::unexpected(entered.error());
-  const auto shared = file != nullptr ? Result<SharedFd>(nullptr) : any_fd(**inode);
+  const auto shared = file != nullptr ? Result<AnyFd>() : any_fd(**inode);
   if (!shared) return std::unexpected(shared.error());
   const int fd = file != nullptr ? file->fd() : (*shared)->get();
 

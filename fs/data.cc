@@ -34,7 +34,7 @@ bool may_keep_privileges(const Caller& caller) { return caller.uid == 0; }
 }  // namespace
 
 Status Filesystem::resize(Inode& inode, Unit& unit, int fd, std::int64_t size,
-                          const std::function<Result<std::int64_t>()>& act) {
+                          FunctionRef<Result<std::int64_t>()> act) {
   Inode::Extent& extent = inode.extent;
   const Payer payer{unit, extent.uid, extent.gid};
   const Bytes held = charge_for_size(extent.size);

@@ -23,6 +23,7 @@
 #include <string>
 #include <string_view>
 
+#include "fs/function_ref.h"
 #include "fs/volume.h"
 
 namespace ebbfs {
@@ -127,9 +128,9 @@ class Filesystem {
     off_t next;          // offset to continue from
     Entry entry;         // id 0 without plus, or when it vanished
   };
-  using Visitor = std::function<bool(Listed&)>;
+  using Visitor = FunctionRef<bool(Listed&)>;
   [[nodiscard]] Status list(const Caller& caller, InodeId directory, off_t from, bool plus,
-                            const Visitor& visit);
+                            Visitor visit);
   [[nodiscard]] Result<std::string> read_link(InodeId inode);
 
   // Data (data.cc, open.cc).
@@ -185,12 +186,17 @@ class Filesystem {
   [[nodiscard]] Result<UnitUse> use(const Caller& caller, const UnitRef& unit);
   [[nodiscard]] Result<InodeRef> find(InodeId id);
   // A descriptor for attribute calls: a directory's from the cache, a file's O_PATH by handle.
-  [[nodiscard]] Result<SharedFd> any_fd(Inode& inode);
+  struct AnyFd {
+    SharedFd shared = nullptr;
+    UniqueFd own = {};
+    const UniqueFd* operator->() const { return shared ? shared.get() : &own; }
+  };
+  [[nodiscard]] Result<AnyFd> any_fd(Inode& inode);
 
   // Making names: `make` does the backing call under the caller's credentials.
-  using Make = std::function<Status(int dir, const char* name)>;
+  using Make = FunctionRef<Status(int dir, const char* name)>;
   [[nodiscard]] Result<Entry> make_name(const Caller& caller, InodeId parent, const char* name,
-                                        const Make& make);
+                                        Make make);
   // After the backing call: looks at the new name, binds it, settles the charge, records a new unit
   // or lock. On failure the name is taken back.
   [[nodiscard]] Result<Child> settle_new(const Caller& caller, Parent& parent, const char* name,
@@ -226,7 +232,7 @@ class Filesystem {
   [[nodiscard]] Result<Victim> victim(const Parent& parent, const char* name);
   // Runs `remove` (the backing call) and settles: locks held as the order demands.
   [[nodiscard]] Status remove_victim(const Caller& caller, Victim& victim,
-                                     const std::function<Status()>& remove);
+                                     FunctionRef<Status()> remove);
   // Counts what is about to be found at a name that the census may have passed already: it stands
   // at `attributes` now, in `unit`.
   void count_in_sight(Unit& unit, const Attributes& attributes);
@@ -264,8 +270,7 @@ class Filesystem {
   // Charges growth to `size`, runs `act`, keeps what `act` says the size has become; where it
   // fails, what the backing file `fd` says.
   [[nodiscard]] Status resize(Inode& inode, Unit& unit, int fd, std::int64_t size,
-                              const std::function<Result<std::int64_t>()>& act)
-      REQUIRES(inode.size_mu);
+                              FunctionRef<Result<std::int64_t>()> act) REQUIRES(inode.size_mu);
 
   // Attributes (attributes.cc).
   [[nodiscard]] Status change_size(const Caller& caller, Inode& inode, Unit& unit, OpenFile* file,

@@ -26,8 +26,7 @@ bool is_dot(const char* name) {
 
 }  // namespace
 
-Status Filesystem::list(const Caller& caller, InodeId id, off_t from, bool plus,
-                        const Visitor& visit) {
+Status Filesystem::list(const Caller& caller, InodeId id, off_t from, bool plus, Visitor visit) {
   (void)caller;
   const auto directory = find(id);
   if (!directory) return std::unexpected(directory.error());

@@ -39,12 +39,16 @@ Result<UnitUse> Filesystem::use(const Caller& caller, const UnitRef& unit) {
   return volume_.units.use(unit, volume_.clock.wall_now(), caller.may_block);
 }
 
-Result<SharedFd> Filesystem::any_fd(Inode& inode) {
+Result<Filesystem::AnyFd> Filesystem::any_fd(Inode& inode) {
   const Inode::Place place = inode.place();
-  if (S_ISDIR(place.mode)) return directory_fd(volume_, inode);
+  if (S_ISDIR(place.mode)) {
+    auto shared = directory_fd(volume_, inode);
+    if (!shared) return std::unexpected(shared.error());
+    return AnyFd{.shared = std::move(*shared)};
+  }
   auto fd = open_by_handle(volume_, place.handle, O_PATH | O_NOFOLLOW);
   if (!fd) return std::unexpected(fd.error());
-  return std::make_shared<const UniqueFd>(std::move(*fd));
+  return AnyFd{.own = std::move(*fd)};
 }
 
 Result<Filesystem::Parent> Filesystem::enter_parent(const Caller& caller, InodeId id,
@@ -136,7 +140,7 @@ Result<Child> Filesystem::adopt_new(const Caller& caller, Parent& parent, const 
 }
 
 Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, const char* name,
-                                    const Make& make) {
+                                    Make make) {
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
     return std::unexpected(clear.error());
   }
@@ -276,7 +280,7 @@ void Filesystem::settle_gone(Victim& victim) {
 }
 
 Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
-                                 const std::function<Status()>& remove) {
+                                 FunctionRef<Status()> remove) {
   const bool last = is_directory(victim.attributes) || victim.attributes.stx_nlink <= 1;
   if (!victim.inode || is_directory(victim.attributes)) {
     const auto removed = remove();
