@@ -61,7 +61,7 @@ Status Filesystem::change_size(const Caller& caller, Inode& inode, Unit& unit, O
     fd = own.get();
   }
   const PatientLock size_lock(inode.size_mu, caller.may_block);
-  if (!size_lock) return std::unexpected(kDefer);
+  if (!size_lock || !inode.is_in(unit)) return std::unexpected(kDefer);
   if (const auto known = ensure_known(inode, fd); !known) return known;
   const auto done = truncate_open(inode, fd, size, unit);
   if (inode.extent.opens == 0) inode.extent.known = false;
@@ -71,9 +71,10 @@ Status Filesystem::change_size(const Caller& caller, Inode& inode, Unit& unit, O
 Status Filesystem::change_owner(const Caller& caller, Inode& inode, Unit& unit, int fd,
                                 const AttributeChange& change) {
   const PatientLock size_lock(inode.size_mu, caller.may_block);
-  if (!size_lock) return std::unexpected(kDefer);
+  if (!size_lock || !inode.is_in(unit)) return std::unexpected(kDefer);
   const auto present = volume_.backing.stat(fd, "");
   if (!present) return std::unexpected(present.error());
+  if (lost_to_unlink(inode, *present)) return fail(ESTALE);
   const Payer from{unit, present->stx_uid, present->stx_gid};
   const Payer to{unit, change.uid.value_or(from.uid), change.gid.value_or(from.gid)};
   auto moved = volume_.accounting.begin_move(from, to, inode.id, charge_for(*present));

@@ -74,7 +74,7 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
   const auto entered = use(caller, inode.unit());
   if (!entered) return std::unexpected(entered.error());
   const PatientLock size_lock(inode.size_mu, caller.may_block);
-  if (!size_lock) return std::unexpected(kDefer);
+  if (!size_lock || !inode.is_in(entered->unit())) return std::unexpected(kDefer);
   const std::int64_t present = inode.extent.size;
   if (clear_privileges) {
     const auto dropped = drop_privileges(volume_.backing, file.fd());
@@ -103,6 +103,7 @@ Status Filesystem::allocate(const Caller& caller, OpenFile& file, int mode, off_
   const auto entered = use(caller, inode.unit());
   if (!entered) return std::unexpected(entered.error());
   const MutexLock size_lock(inode.size_mu);
+  if (!inode.is_in(entered->unit())) return std::unexpected(kDefer);
   const std::int64_t present = inode.extent.size;
   const bool keeps_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
   // Blocks past the end are bytes that no size shows, so they could not be counted again.
@@ -127,7 +128,7 @@ Result<std::size_t> Filesystem::copy(const Caller& caller, OpenFile& from, off_t
   const auto entered = use(caller, inode.unit());
   if (!entered) return std::unexpected(entered.error());
   const PatientLock size_lock(inode.size_mu, caller.may_block);
-  if (!size_lock) return std::unexpected(kDefer);
+  if (!size_lock || !inode.is_in(entered->unit())) return std::unexpected(kDefer);
   // Charge for what the source can give, not for what was asked: callers ask for "all".
   const auto source = volume_.backing.stat(from.fd(), "");
   if (!source) return std::unexpected(source.error());

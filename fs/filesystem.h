@@ -5,8 +5,10 @@
 //
 // A call that would have to block (a slow operation, a lock that is held, a unit that is frozen)
 // with `caller.may_block` false returns kDefer and has changed nothing: it is made again from a
-// worker. Errors are errno as the backing filesystem gave it, or: EDQUOT a quota, ENOSPC the volume
-// is full, ESTALE the unit or inode is gone, EXDEV a link between units, EPERM the state directory.
+// worker. One that finds its inode in another unit by the time it has the inode's lock returns
+// kDefer in any case. Errors are errno as the backing filesystem gave it, or: EDQUOT a quota,
+// ENOSPC the volume is full, ESTALE the unit or inode is gone, EXDEV a link between units, EPERM
+// the state directory.
 //
 // Threading: all methods from any thread. The kernel serialises changes of one directory's names,
 // and size-changing operations on one file.
@@ -228,6 +230,8 @@ class Filesystem {
     InodeRef inode;  // empty when the kernel does not know it
     UnitRef unit;
     bool unit_top = false;
+    int directory = -1;  // where it is, borrowed; and by which name
+    const char* name = nullptr;
   };
   [[nodiscard]] Result<Victim> victim(const Parent& parent, const char* name);
   // Runs `remove` (the backing call) and settles: locks held as the order demands.
@@ -267,6 +271,11 @@ class Filesystem {
   [[nodiscard]] Status truncate_open(Inode& inode, int fd, std::int64_t size, Unit& unit)
       REQUIRES(inode.size_mu);
   [[nodiscard]] Status ensure_known(Inode& inode, int fd) REQUIRES(inode.size_mu);
+  // Whether its last name went, and its charge with it, while a request was on its way to
+  // `inode.size_mu`: nothing may be charged to it any more. The kernel looks the name up again on
+  // ESTALE.
+  [[nodiscard]] static bool lost_to_unlink(const Inode& inode, const Attributes& attributes)
+      REQUIRES(inode.size_mu);
   // Charges growth to `size`, runs `act`, keeps what `act` says the size has become; where it
   // fails, what the backing file `fd` says.
   [[nodiscard]] Status resize(Inode& inode, Unit& unit, int fd, std::int64_t size,

@@ -59,6 +59,10 @@ class Inode {
     const MutexLock lock(mu_);
     return place_;
   }
+  [[nodiscard]] bool is_in(const Unit& unit) const EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    return place_.unit.get() == &unit;
+  }
   [[nodiscard]] UnitRef unit() const EXCLUDES(mu_) {
     const MutexLock lock(mu_);
     return place_.unit;

@@ -234,7 +234,7 @@ Result<Entry> Filesystem::link(const Caller& caller, InodeId id, InodeId parent_
   if (!fd) return std::unexpected(fd.error());
   {
     const PatientLock size_lock((*inode)->size_mu, caller.may_block);
-    if (!size_lock) return std::unexpected(kDefer);
+    if (!size_lock || !(*inode)->is_in(parent->use.unit())) return std::unexpected(kDefer);
     const auto linked = volume_.backing.link(fd->get(), parent->fd->get(), name);
     if (!linked) return std::unexpected(linked.error());
     if ((*inode)->extent.unlinked) volume_.accounting.got_name(id);
@@ -254,8 +254,9 @@ Result<Entry> Filesystem::link(const Caller& caller, InodeId id, InodeId parent_
 Result<Filesystem::Victim> Filesystem::victim(const Parent& parent, const char* name) {
   const auto attributes = volume_.backing.stat(parent.fd->get(), name);
   if (!attributes) return std::unexpected(attributes.error());
-  Victim victim{*attributes, volume_.inodes.find(InodeId{attributes->stx_ino}), parent.place.unit,
-                false};
+  Victim victim{*attributes,       volume_.inodes.find(InodeId{attributes->stx_ino}),
+                parent.place.unit, false,
+                parent.fd->get(),  name};
   if (parent.match.tree_class != kNoClass && parent.place.unit->is_root()) {
     const auto handle = volume_.backing.handle(parent.fd->get(), name);
     if (!handle) return std::unexpected(handle.error());
@@ -281,8 +282,8 @@ void Filesystem::settle_gone(Victim& victim) {
 
 Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
                                  FunctionRef<Status()> remove) {
-  const bool last = is_directory(victim.attributes) || victim.attributes.stx_nlink <= 1;
   if (!victim.inode || is_directory(victim.attributes)) {
+    const bool last = is_directory(victim.attributes) || victim.attributes.stx_nlink <= 1;
     const auto removed = remove();
     if (!removed) return removed;
     if (last) settle_gone(victim);
@@ -293,10 +294,16 @@ Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
   Inode& inode = *victim.inode;
   const PatientLock size_lock(inode.size_mu, caller.may_block);
   if (!size_lock) return std::unexpected(kDefer);
+  // Once more: its size, owner and number of names may have changed on the way to the lock.
+  const auto present = volume_.backing.stat(victim.directory, victim.name);
+  if (!present) return std::unexpected(present.error());
+  if (present->stx_ino != victim.attributes.stx_ino) return fail(ESTALE);
+  victim.attributes = *present;
   Inode::Extent& extent = inode.extent;
   if (extent.known && is_regular(victim.attributes)) {
     victim.attributes.stx_size = static_cast<std::uint64_t>(extent.size);
   }
+  const bool last = victim.attributes.stx_nlink <= 1;
   const auto removed = remove();
   if (!removed || !last) return removed;
   if (extent.opens == 0) {

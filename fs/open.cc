@@ -31,10 +31,15 @@ bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
 }  // namespace
 
+bool Filesystem::lost_to_unlink(const Inode& inode, const Attributes& attributes) {
+  return attributes.stx_nlink == 0 && !inode.extent.unlinked;
+}
+
 Status Filesystem::ensure_known(Inode& inode, int fd) {
   if (inode.extent.known) return {};
   const auto attributes = volume_.backing.stat(fd, "");
   if (!attributes) return std::unexpected(attributes.error());
+  if (lost_to_unlink(inode, *attributes)) return fail(ESTALE);
   inode.extent.size = static_cast<std::int64_t>(attributes->stx_size);
   inode.extent.uid = attributes->stx_uid;
   inode.extent.gid = attributes->stx_gid;
@@ -98,7 +103,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
 
   Inode& object = **inode;
   const PatientLock size_lock(object.size_mu, caller.may_block);
-  if (!size_lock) return std::unexpected(kDefer);
+  if (!size_lock || !object.is_in(entered->unit())) return std::unexpected(kDefer);
   if (truncates) {
     if (const auto known = ensure_known(object, fd->get()); !known) {
       return std::unexpected(known.error());
@@ -108,6 +113,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
   }
   const auto attributes = volume_.backing.stat(fd->get(), "");
   if (!attributes) return std::unexpected(attributes.error());
+  if (lost_to_unlink(object, *attributes)) return fail(ESTALE);
   if (truncates && clear_privileges) {
     (void)volume_.backing.change_mode(fd->get(), without_privileges(attributes->stx_mode));
   }

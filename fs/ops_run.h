@@ -88,6 +88,10 @@ void run(fuse_req_t request, Call call, Own own, Answer answer) {
     Caller patient = caller;
     patient.may_block = true;
     auto late = guarded([&] { return again(context.filesystem, patient); });
+    // The inode went to another unit on the way to its lock.
+    while (!late && late.error() == kDefer) {
+      late = guarded([&] { return again(context.filesystem, patient); });
+    }
     answer(std::move(reply), std::move(late));
   });
 }

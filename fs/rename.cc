@@ -79,8 +79,9 @@ Status Filesystem::rename_backing(const Caller& caller, RenamePlan& plan) {
   const bool replaces = plan.to.present && !plan.same_file() &&
                         (plan.flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) == 0;
   if (!replaces) return act();
-  Victim replaced{*plan.to.present, volume_.inodes.find(InodeId{plan.to.present->stx_ino}),
-                  plan.to.unit, plan.to.unit_top};
+  Victim replaced{*plan.to.present,  volume_.inodes.find(InodeId{plan.to.present->stx_ino}),
+                  plan.to.unit,      plan.to.unit_top,
+                  plan.to.fd->get(), plan.to.name.c_str()};
   const auto renamed = remove_victim(caller, replaced, act);
   if (renamed && replaced.unit_top) return volume_.units.remove(*replaced.unit);
   return renamed;

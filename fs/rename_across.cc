@@ -94,16 +94,21 @@ Result<UnitRef> Filesystem::new_unit_for(const Caller& caller, const RenamePlan&
 }
 
 Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
-  const Attributes& source = *plan.from.present;
-  if (source.stx_nlink > 1) return fail(EXDEV);
   const auto leaving = use(caller, plan.from.place.unit);
   if (!leaving) return std::unexpected(leaving.error());
   const auto entering = use(caller, plan.to.place.unit);
   if (!entering) return std::unexpected(entering.error());
-  const InodeRef inode = volume_.inodes.find(InodeId{source.stx_ino});
+  const InodeRef inode = volume_.inodes.find(InodeId{plan.from.present->stx_ino});
   if (!inode) return fail(ESTALE);
   const PatientLock size_lock(inode->size_mu, caller.may_block);
   if (!size_lock) return std::unexpected(kDefer);
+  // Once more: its size, owner and number of names may have changed on the way to the lock.
+  const auto present = volume_.backing.stat(plan.from.fd->get(), plan.from.name.c_str());
+  if (!present) return std::unexpected(present.error());
+  if (present->stx_ino != plan.from.present->stx_ino) return fail(ESTALE);
+  plan.from.present = *present;
+  const Attributes& source = *plan.from.present;
+  if (source.stx_nlink > 1) return fail(EXDEV);
 
   Result<UnitRef> to = plan.to.place.unit;
   if (plan.to.makes_unit()) to = new_unit_for(caller, plan);

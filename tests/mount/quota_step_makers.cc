@@ -192,7 +192,7 @@ void QuotaSteps::rename(Plan& plan) {
     } else if ((moved.kind == 'd') != (replaced->kind == 'd')) {
       plan.errors = {moved.kind == 'd' ? ENOTDIR : EISDIR};
     } else if (!model_.empty(to)) {
-      plan.errors = {ENOTEMPTY, EXDEV, EDQUOT};
+      plan.errors = {ENOTEMPTY, EEXIST, EXDEV, EDQUOT};  // XFS: EEXIST
     }
     if (!plan.errors.empty()) return;
     if (replaced->links == 1 && replaced->opens == 0) {
@@ -254,7 +254,7 @@ void QuotaSteps::remove(Plan& plan) {
   if (model_.empty(path)) {
     plan.after.unlink(path);
   } else {
-    plan.errors = {ENOTEMPTY};
+    plan.errors = {ENOTEMPTY, EEXIST};
   }
   const bool directory = model_.at(path)->kind == 'd';
   plan.act = [name = full(path), directory] {
