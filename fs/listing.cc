@@ -39,7 +39,7 @@ std::string filesystem_type(int fd) {
 
 FdsView descriptors() {
   FdsView view;
-  struct rlimit limit {};
+  struct rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   view.limit = static_cast<std::int64_t>(limit.rlim_cur);
   const UniqueFd own(::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

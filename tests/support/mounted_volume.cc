@@ -12,6 +12,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -22,9 +23,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// Where ctest says, else beside this program; never one that is installed.
 std::string binary(const std::string& name) {
-  const char* directory = std::getenv("EBBFS_BIN_DIR");
-  return directory == nullptr ? name : std::string(directory) + "/" + name;
+  if (std::getenv("EBBFS_BIN_DIR") == nullptr) {
+    const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    ::setenv("EBBFS_BIN_DIR", here.c_str(), 0);
+  }
+  return std::string(std::getenv("EBBFS_BIN_DIR")) + "/" + name;
 }
 
 // Once for the program. Where it is not allowed, mounting is not either.
