@@ -44,30 +44,37 @@ Result<UniqueFd> open_state_directory(int dir, const char* name) {
 
 Result<std::unique_ptr<Backing>> Backing::open(const std::string& directory) {
   std::unique_ptr<Backing> backing(new Backing);
-  UniqueFd root(open_private_copy(directory));
-  if (!root.valid()) {
-    root.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root.valid()) return fail_errno();
+  if (const auto attached = backing->attach(directory); !attached) {
+    return std::unexpected(attached.error());
   }
-  backing->root_ = std::move(root);
-  const auto attributes = backing->stat(backing->root(), "");
-  if (!attributes) return std::unexpected(attributes.error());
-  backing->device_major_ = attributes->stx_dev_major;
-  backing->device_minor_ = attributes->stx_dev_minor;
+  return backing;
+}
 
-  const auto handle = backing->handle(backing->root(), "");
-  if (!handle) return std::unexpected(handle.error());
+Status Backing::attach(const std::string& directory) {
+  UniqueFd top(open_private_copy(directory));
+  if (!top.valid()) {
+    top.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!top.valid()) return fail_errno();
+  }
+  root_ = std::move(top);
+  const auto attributes = stat(root(), "");
+  if (!attributes) return std::unexpected(attributes.error());
+  device_major_ = attributes->stx_dev_major;
+  device_minor_ = attributes->stx_dev_minor;
+
+  const auto own = handle(root(), "");
+  if (!own) return std::unexpected(own.error());
   // Fails here rather than at the first request when handles cannot be opened.
-  const auto reopened = backing->open_handle(*handle, O_RDONLY | O_DIRECTORY);
+  const auto reopened = open_handle(*own, O_RDONLY | O_DIRECTORY);
   if (!reopened) return std::unexpected(reopened.error());
 
-  auto state = open_state_directory(backing->root(), kStateDirName);
+  auto state = open_state_directory(root(), kStateDirName);
   if (!state) return std::unexpected(state.error());
-  backing->state_dir_ = std::move(*state);
-  auto trash = open_state_directory(backing->state_dir(), "trash");
+  state_dir_ = std::move(*state);
+  auto trash = open_state_directory(state_dir(), "trash");
   if (!trash) return std::unexpected(trash.error());
-  backing->trash_dir_ = std::move(*trash);
-  return backing;
+  trash_dir_ = std::move(*trash);
+  return {};
 }
 
 bool Backing::on_volume(const Attributes& attributes) const {

@@ -2,7 +2,7 @@
 //
 // The door to the backing tree: every system call on it is made here, on (directory fd, name) or an
 // fd, never on a path. Methods are thin: one call each, errno as it came. Virtual, so that a test
-// can fail, shorten or slow down single operations.
+// can fail, shorten or slow down single operations, or die between two of them.
 //
 // Threading: immutable once open; all methods from any thread. Credentials are the calling thread's
 // (fs/credentials.h).
@@ -94,6 +94,8 @@ class Backing {
 
  protected:
   Backing() = default;
+  // What open() does, for one that derives.
+  [[nodiscard]] Status attach(const std::string& directory);
 
  private:
   UniqueFd root_;

@@ -122,8 +122,9 @@ const char* hint_for_backing(const std::string& directory, Errno error) {
   return error == Errno{EPERM} || error == Errno{EACCES} ? " (needs root)" : "";
 }
 
-std::expected<void, std::string> open_storage(const Options& options, Parts& parts) {
-  auto backing = Backing::open(options.backing);
+std::expected<void, std::string> open_storage(const Options& options, const Seams& seams,
+                                              Parts& parts) {
+  auto backing = seams.open_backing(options.backing);
   if (!backing) {
     return cannot("cannot use " + options.backing, backing.error(),
                   hint_for_backing(options.backing, backing.error()));
@@ -139,7 +140,7 @@ std::expected<void, std::string> open_storage(const Options& options, Parts& par
                   "");
   }
   parts.store = std::move(*store);
-  auto index = UnitIndex::open(*parts.store);
+  auto index = UnitIndex::open(seams.before_store(*parts.store));
   if (!index) {
     if (index.error() == Errno{EPROTO}) {
       return std::unexpected("the index of " + options.backing +
@@ -360,7 +361,7 @@ void leave_clean(Parts& parts) {
 }  // namespace
 
 std::expected<int, std::string> run_daemon(const Options& options,
-                                           const std::function<void()>& ready) {
+                                           const std::function<void()>& ready, const Seams& seams) {
   if (const auto prepared = prepare_credentials(); !prepared) {
     return cannot("cannot prepare credentials", prepared.error(), " (needs root)");
   }
@@ -377,7 +378,7 @@ std::expected<int, std::string> run_daemon(const Options& options,
   parts.rules = std::make_unique<Rules>(std::make_shared<const Policy>(std::move(*policy)));
   parts.directories =
       std::make_unique<DirCache>(std::min(kDirectoriesMax, parts.descriptors / kDirectoriesShare));
-  if (const auto opened = open_storage(options, parts); !opened)
+  if (const auto opened = open_storage(options, seams, parts); !opened)
     return std::unexpected(opened.error());
   if (const auto loaded = load_volume(parts); !loaded) return std::unexpected(loaded.error());
   if (const auto placed = place_root(parts); !placed) return std::unexpected(placed.error());

@@ -6,11 +6,22 @@
 
 #include <expected>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "fs/backing.h"
 #include "fs/options.h"
+#include "index/store.h"
 
 namespace ebbfs {
+
+// The two doors to the disk, for a program that puts something of its own before them.
+struct Seams {
+  std::function<Result<std::unique_ptr<Backing>>(const std::string& directory)> open_backing =
+      Backing::open;
+  // What stands before `store`; both outlive the daemon.
+  std::function<Store&(Store& store)> before_store = [](Store& store) -> Store& { return store; };
+};
 
 // Mounts and serves until unmounted or told to stop (SIGTERM, SIGINT; SIGHUP reloads the policy).
 // `ready` is called once, when requests are about to be served. The value is the process's exit
@@ -18,6 +29,7 @@ namespace ebbfs {
 //
 // Signals must be blocked in the calling thread, and no other thread may exist.
 [[nodiscard]] std::expected<int, std::string> run_daemon(const Options& options,
-                                                         const std::function<void()>& ready);
+                                                         const std::function<void()>& ready,
+                                                         const Seams& seams = {});
 
 }  // namespace ebbfs
