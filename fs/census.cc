@@ -8,13 +8,16 @@
 #include <spdlog/spdlog.h>
 
 #include "fs/tree.h"
+#include "fs/unit_recovery.h"
 
 namespace ebbfs {
 namespace {
 
-// Entries between two pauses, and how long these are: about a tenth of one processor.
+// Entries between two pauses, and how long these are: about a tenth of one processor to adopt a
+// volume, and half of one after a crash, when until the end nothing of what is counted can expire.
 constexpr std::uint64_t kBatch = 512;
 constexpr Duration kPause = std::chrono::milliseconds(10);
+constexpr Duration kRecoveryPause = std::chrono::milliseconds(2);
 // For requests in a unit to leave it for a moment, and how long until that is tried again.
 constexpr Duration kPatience = std::chrono::milliseconds(20);
 constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
@@ -29,13 +32,17 @@ void Census::prepare() {
   const VolumeState state = volume_.index.volume_state();
   const bool after_power_loss = !state.clean && state.boot != volume_.processes.boot_id();
   adopting_ = state.fresh || !state.adopted;
+  settle_units(volume_);
   const bool all = adopting_ || after_power_loss;
   // The root first: its walk finds units that nobody has recorded.
   if (count_from_nothing(volume_.units.root(), all)) enqueue(volume_.units.root());
   for (const UnitRef& unit : volume_.units.all()) {
     if (count_from_nothing(unit, all)) enqueue(unit);
   }
-  if (queue_.empty() && !adopting_) return;
+  if (queue_.empty() && !adopting_) {
+    volume_.locks.forget_remembered();
+    return;
+  }
   spdlog::info("event=census_begins units={} adopting={}", queue_.size(), adopting_);
   const MutexLock lock(mu_);
   progress_.running = true;
@@ -88,7 +95,7 @@ void Census::run() {
     if (step_made == Step::blocked) wait = kRetryFreeze;
     if (entries_.load() - paused_at >= kBatch) {
       paused_at = entries_.load();
-      wait = std::max(wait, kPause);
+      wait = std::max(wait, adopting_ ? kPause : kRecoveryPause);
     }
     if (!pause(wait)) return;
   }
@@ -198,9 +205,15 @@ void Census::begin(const UnitRef& unit) {
   if (!attributes) return;
   if (is_directory(*attributes)) {
     to_walk_.push_back(*top);
-  } else {
-    saw(unit, *attributes);
+    return;
   }
+  // The root unit was first, so a file that was renamed has been come across by now.
+  if (!unit->is_root() && !stands_at(volume_, unit->path(), unit->handle()).value_or(true)) {
+    spdlog::warn("event=unit_forgotten path={:?} why=not_found", unit->path());
+    (void)volume_.units.remove(*unit);
+    return;
+  }
+  saw(unit, *attributes);
 }
 
 bool Census::finish(const UnitRef& unit) {
@@ -233,6 +246,7 @@ void Census::conclude() {
     if (!progress_.running) return;
   }
   volume_.accounting.forget_counted();
+  volume_.locks.forget_remembered();
   const std::uint64_t entries = entries_.load();
   spdlog::info("event=census_ends entries={} units={} locks={}", entries, units_found_,
                locks_found_);

@@ -10,6 +10,7 @@
 #include "fs/census.h"
 #include "fs/git_directory.h"
 #include "fs/tree.h"
+#include "fs/unit_recovery.h"
 
 namespace ebbfs {
 namespace {
@@ -106,6 +107,7 @@ void Census::visit_branch(const Visit& visit, const std::string& name) {
     return;
   }
   if (place->unit != visit.place.unit) {
+    correct_path(visit, *place->unit, name);
     if (place->unit->counting()) enqueue(place->unit);
     return;
   }
@@ -116,6 +118,20 @@ void Census::visit_branch(const Visit& visit, const std::string& name) {
   }
 }
 
+// A crash came between a rename and the record of it, or it was renamed behind our back.
+void Census::correct_path(const Visit& visit, Unit& unit, const std::string& name) {
+  auto path = volume_.backing.path_of(visit.fd);
+  if (!path) return;
+  if (!path->empty()) path->push_back('/');
+  path->append(name);
+  const std::string known = unit.path();
+  if (*path == known) return;
+  // Renamed since the look: then its path is right already, or will be.
+  if (!stands_at(volume_, *path, unit.handle()).value_or(false)) return;
+  spdlog::info("event=unit_found_again path={:?} now={:?}", known, *path);
+  (void)volume_.units.set_path(unit, std::move(*path));
+}
+
 bool Census::adopt_locks(const Visit& visit) {
   if (visit.locks.empty()) return true;
   // Frozen, so that nobody takes one of these names between the look and the record.
@@ -123,6 +139,19 @@ bool Census::adopt_locks(const Visit& visit) {
   if (!unit->freeze(kPatience)) return unit->gone();
   for (const std::string& name : visit.locks) adopt_lock(visit, name);
   unit->thaw();
+  return true;
+}
+
+// A lock that was renamed when the daemon died stays with its owner, if that lives.
+bool Census::give_back_owner(LockRecord& record) const {
+  const auto was = volume_.locks.recall(record.object);
+  if (!was || was->certainty == OwnerCertainty::unknown) return false;
+  const auto state = volume_.processes.state(was->owner.process.id, was->owner.boot);
+  if (state.life != OwnerState::Life::alive) return false;
+  record.owner = was->owner;
+  record.ancestors = was->ancestors;
+  record.certainty = was->certainty;
+  record.made = was->made;
   return true;
 }
 
@@ -157,8 +186,9 @@ void Census::adopt_lock(const Visit& visit, const std::string& name) {
   record.owner.job = classifier.job(match);
   record.certainty = OwnerCertainty::unknown;
   record.made = std::min(newest_change(*attributes), now);
-  const WallTime due = later(record.made, rule.ttl);
   const bool by_cgroup = rule.owner == OwnerMode::cgroup;
+  const bool held = !by_cgroup && give_back_owner(record);
+  const WallTime due = held ? kNever : later(record.made, rule.ttl);
   const auto added = volume_.locks.add(std::move(record), by_cgroup, due);
   if (!added) {
     spdlog::error("op=adopt_lock path={:?} errno={}", *path + name, code(added.error()));

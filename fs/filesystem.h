@@ -182,6 +182,7 @@ class Filesystem {
     SharedFd fd;
     UnitUse use;
     Match match;
+    LockId intent{};  // of a lock that is about to be made there
   };
   [[nodiscard]] static bool is_reserved(InodeId parent, const char* name);
   [[nodiscard]] Result<Parent> enter_parent(const Caller& caller, InodeId id, const char* name);
@@ -198,7 +199,7 @@ class Filesystem {
   // Making names: `make` does the backing call under the caller's credentials.
   using Make = FunctionRef<Status(int dir, const char* name)>;
   [[nodiscard]] Result<Entry> make_name(const Caller& caller, InodeId parent, const char* name,
-                                        Make make);
+                                        Make make, bool directory = false);
   // After the backing call: looks at the new name, binds it, settles the charge, records a new unit
   // or lock. On failure the name is taken back.
   [[nodiscard]] Result<Child> settle_new(const Caller& caller, Parent& parent, const char* name,
@@ -213,6 +214,14 @@ class Filesystem {
   [[nodiscard]] const ClassRule* lock_rule(const Policy& policy, const Parent& parent,
                                            const char* name);
   [[nodiscard]] LockRef suspect_lock(InodeId parent, const char* name);
+  // All of the record but what the name stands for; nothing when it is no lock.
+  [[nodiscard]] Result<std::optional<LockRecord>> describe_lock(const Caller& caller,
+                                                                const Parent& parent,
+                                                                const char* name);
+  // `name` is about to become a directory: says so in the index where it is to be a lock, because
+  // one that is found without a record is taken for an ordinary directory, for ever.
+  [[nodiscard]] Status intend_lock(const Caller& caller, Parent& parent, const char* name);
+  void abandon_lock(const Parent& parent);
   [[nodiscard]] Status take_lock(const Caller& caller, const Parent& parent, const char* name,
                                  const Child& child);
   // A suspect lock was opened for writing by somebody: whoever it is holds it now.
@@ -257,6 +266,7 @@ class Filesystem {
   [[nodiscard]] Status settle_names(const Caller& caller, const RenamePlan& plan);
   void update_paths_below(const std::string& from, const std::string& to);
   [[nodiscard]] Result<UnitRef> new_unit_for(const Caller& caller, const RenamePlan& plan);
+  [[nodiscard]] Status mark_concerned(const RenamePlan& plan, Subtree& tree);
   [[nodiscard]] Status make_destinations(Subtree& tree);
   [[nodiscard]] Status move_tree(const Caller& caller, RenamePlan& plan, Subtree& tree);
   void rebind_tree(Subtree& tree);

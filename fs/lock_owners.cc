@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Who owns a lock after its owner has ended: step by step up the recorded ancestors.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -148,13 +149,43 @@ void LockReaper::check_all() {
   for (const LockRef& lock : volume_.locks.all()) check(lock);
 }
 
-void LockReaper::check(const LockRef& lock) {
+// A crash came when a directory was about to become a lock: it is one if it is there.
+LockRef LockReaper::finish_intent(const LockRef& lock, LockRecord record) {
+  const auto policy = volume_.rules.policy();
+  const ClassRule* rule = policy->find_class(record.class_name);
+  const auto parent = open_by_handle(volume_, record.parent, O_RDONLY | O_DIRECTORY);
+  if (rule != nullptr && parent) {
+    const auto attributes = volume_.backing.stat(parent->get(), record.name.c_str());
+    const auto handle = volume_.backing.handle(parent->get(), record.name.c_str());
+    if (attributes && handle && is_directory(*attributes)) {
+      record.id = LockId{};
+      record.object = *handle;
+      record.object_inode = InodeId{attributes->stx_ino};
+      record.is_directory = true;
+      auto added = volume_.locks.add(std::move(record), rule->owner == OwnerMode::cgroup, kNever);
+      if (added) return *added;
+      spdlog::error("op=put_lock errno={}", code(added.error()));
+      return nullptr;
+    }
+  }
+  volume_.locks.remove(lock);
+  return nullptr;
+}
+
+void LockReaper::check(const LockRef& stored) {
+  LockRef lock = stored;
   LockRecord record;
   OwnerState state;
-  {
+  const auto read = [&] {
     const MutexLock held(lock->mu);
     record = lock->record;
     state = lock->owner_state;
+  };
+  read();
+  if (record.object.size == 0) {
+    lock = finish_intent(lock, record);
+    if (lock == nullptr) return;
+    read();
   }
   const auto policy = volume_.rules.policy();
   const ClassRule* rule = policy->find_class(record.class_name);
@@ -162,6 +193,7 @@ void LockReaper::check(const LockRef& lock) {
   if (rule == nullptr || sight.name == Sight::Name::gone) {
     spdlog::info("event=lock_dropped path={:?} why={}", record.path,
                  rule == nullptr ? "no_such_class" : "name_gone");
+    volume_.locks.remember(record);
     volume_.locks.remove(lock);
     return;
   }

@@ -107,7 +107,8 @@ class LockReaper {
   void hold_by_touch(const LockRef& lock, LockRecord record, const ClassRule& rule,
                      OwnerCertainty certainty) REQUIRES(judging_mu_);
   void suspect(const LockRef& lock, const OwnerState& state, WallTime due);
-  void check(const LockRef& lock) REQUIRES(judging_mu_);
+  void check(const LockRef& stored) REQUIRES(judging_mu_);
+  [[nodiscard]] LockRef finish_intent(const LockRef& lock, LockRecord record) REQUIRES(judging_mu_);
   [[nodiscard]] bool was_checked(const LockRef& lock, const EndedOwner& ended)
       REQUIRES(judging_mu_);
   [[nodiscard]] bool give_to_living_ancestor(const LockRef& lock, LockRecord record)

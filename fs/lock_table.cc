@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace ebbfs {
@@ -40,12 +41,24 @@ LockTable::LockTable(UnitIndex& index, ProcessTable& processes)
     : index_(index), processes_(processes) {}
 
 Result<LockRef> LockTable::add(LockRecord record, bool cgroup_owner, WallTime due) {
-  if (const LockRef before = find(record.parent_inode, record.name)) remove(before);
-  record.id = index_.next_lock_id();
+  const LockRef before = find(record.parent_inode, record.name);
+  if (record.id == LockId{}) record.id = index_.next_lock_id();
   if (const auto stored = index_.put_lock(record, due); !stored) {
     return std::unexpected(stored.error());
   }
-  return take(std::move(record), cgroup_owner);
+  LockRef lock = take(std::move(record), cgroup_owner);
+  // Last: a crash leaves a record too many, which stands for nothing, rather than none.
+  if (before != nullptr) remove(before);
+  return lock;
+}
+
+Result<LockId> LockTable::intend(LockRecord record) {
+  record.id = index_.next_lock_id();
+  record.object = FileHandle{};
+  if (const auto stored = index_.put_lock(record, kNever); !stored) {
+    return std::unexpected(stored.error());
+  }
+  return record.id;
 }
 
 LockRef LockTable::restore(LockRecord record, bool cgroup_owner) {
@@ -161,6 +174,23 @@ void LockTable::unwatch(const LockRecord& record, bool by_cgroup) {
   } else {
     processes_.unwatch(record.owner.process.id);
   }
+}
+
+void LockTable::remember(const LockRecord& record) {
+  const WriterLock lock(mu_);
+  nameless_.push_back(record);
+}
+
+std::optional<LockRecord> LockTable::recall(const FileHandle& object) const {
+  const ReaderLock lock(mu_);
+  const auto found = std::ranges::find(nameless_, object, &LockRecord::object);
+  if (found == nameless_.end()) return std::nullopt;
+  return *found;
+}
+
+void LockTable::forget_remembered() {
+  const WriterLock lock(mu_);
+  std::vector<LockRecord>().swap(nameless_);
 }
 
 LockRef LockTable::find(LockId id) const {

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -63,12 +64,15 @@ class LockTable {
   LockTable(const LockTable&) = delete;
   LockTable& operator=(const LockTable&) = delete;
 
-  // Takes a lock: gives it an identity, stores it with deadline `due`, watches its owner. A lock
-  // that the table had under the same name is dropped first. `cgroup_owner`: watch the cgroup, not
-  // the process. The lock is `suspect` when there is nobody to watch, or the owner has ended
-  // already: then the end may have been reported before, so judge it now. An end that comes later
-  // finds the lock through of_process or of_cgroup.
+  // Takes a lock: gives it an identity (unless intend() has), stores it with deadline `due`,
+  // watches its owner. A lock that the table had under the same name is dropped. `cgroup_owner`:
+  // watch the cgroup, not the process. The lock is `suspect` when there is nobody to watch, or the
+  // owner has ended already: then the end may have been reported before, so judge it now. An end
+  // that comes later finds the lock through of_process or of_cgroup.
   [[nodiscard]] Result<LockRef> add(LockRecord record, bool cgroup_owner, WallTime due);
+  // Stores that `record` is about to become a lock; its object is left empty. Then `add` it under
+  // this identity, or erase that from the index; LockReaper::check_all does after a crash.
+  [[nodiscard]] Result<LockId> intend(LockRecord record);
   // A lock as loaded from the index; watched, nothing is written.
   LockRef restore(LockRecord record, bool cgroup_owner);
   // The name is gone or stands for something else. Unwatches, erases; no-op when already removed.
@@ -79,6 +83,12 @@ class LockTable {
   // changed.
   [[nodiscard]] Status update(const LockRef& lock, const LockRecord& changed, bool cgroup_owner,
                               WallTime due) EXCLUDES(lock->mu);
+
+  // At start: what is known of a lock whose name is gone, for the census, which may find its object
+  // under another name (a crash came between a rename and the record of it).
+  void remember(const LockRecord& record);
+  [[nodiscard]] std::optional<LockRecord> recall(const FileHandle& object) const;
+  void forget_remembered();
 
   [[nodiscard]] LockRef find(LockId id) const;
   [[nodiscard]] LockRef find(InodeId parent, std::string_view name) const;
@@ -119,6 +129,7 @@ class LockTable {
   std::unordered_map<std::string, Locks> by_cgroup_ GUARDED_BY(mu_);
   std::unordered_map<std::uint64_t, Locks> by_unit_ GUARDED_BY(mu_);           // raw UnitId
   std::unordered_map<std::uint64_t, OrderedLocks> by_object_ GUARDED_BY(mu_);  // raw InodeId
+  std::vector<LockRecord> nameless_ GUARDED_BY(mu_);
   // Of `by_id_`; atomic because requests that meet no lock ask it too. Changed under `mu_`.
   std::atomic<std::size_t> size_{0};
 };

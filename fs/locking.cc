@@ -47,12 +47,15 @@ LockRef Filesystem::suspect_lock(InodeId parent, const char* name) {
   return lock->suspect && !lock->removed ? lock : nullptr;
 }
 
-Status Filesystem::take_lock(const Caller& caller, const Parent& parent, const char* name,
-                             const Child& child) {
-  if (parent.match.lock_class == kNoClass && parent.match.git_lock_class == kNoClass) return {};
+Result<std::optional<LockRecord>> Filesystem::describe_lock(const Caller& caller,
+                                                            const Parent& parent,
+                                                            const char* name) {
+  if (parent.match.lock_class == kNoClass && parent.match.git_lock_class == kNoClass) {
+    return std::nullopt;
+  }
   const auto policy = volume_.rules.policy();
   const ClassRule* rule = lock_rule(*policy, parent, name);
-  if (rule == nullptr) return {};
+  if (rule == nullptr) return std::nullopt;
 
   LockRecord record;
   record.owner = owner_of(caller, volume_.rules.classifier().job(parent.match), &record.ancestors);
@@ -63,15 +66,48 @@ Status Filesystem::take_lock(const Caller& caller, const Parent& parent, const c
   record.parent = parent.place.handle;
   record.parent_inode = parent.inode->id;
   record.name = name;
-  record.object = child.inode->handle();
-  record.object_inode = child.inode->id;
-  record.is_directory = is_directory(child.attributes);
   record.unit = parent.place.unit->id();
   record.class_name = rule->name;
   record.made = volume_.clock.wall_now();
   const bool by_cgroup = rule->owner == OwnerMode::cgroup;
   const bool visible = by_cgroup ? !record.owner.cgroup.empty() : record.owner.process.id.known();
   if (!visible) record.certainty = OwnerCertainty::unknown;
+  return record;
+}
+
+Status Filesystem::intend_lock(const Caller& caller, Parent& parent, const char* name) {
+  auto record = describe_lock(caller, parent, name);
+  if (!record) return std::unexpected(record.error());
+  // What is there already will not be made.
+  if (!*record || volume_.backing.stat(parent.fd->get(), name)) return {};
+  const auto intended = volume_.locks.intend(**record);
+  if (!intended) return std::unexpected(intended.error());
+  parent.intent = *intended;
+  return {};
+}
+
+void Filesystem::abandon_lock(const Parent& parent) {
+  if (parent.intent == LockId{}) return;
+  if (const auto erased = volume_.index.erase_lock(parent.intent); !erased) {
+    spdlog::error("op=erase_lock lock={} errno={}", raw(parent.intent), code(erased.error()));
+  }
+}
+
+Status Filesystem::take_lock(const Caller& caller, const Parent& parent, const char* name,
+                             const Child& child) {
+  auto described = describe_lock(caller, parent, name);
+  if (!described) return std::unexpected(described.error());
+  if (!*described) return {};
+  LockRecord& record = **described;
+  record.id = parent.intent;
+  record.object = child.inode->handle();
+  record.object_inode = child.inode->id;
+  record.is_directory = is_directory(child.attributes);
+  const auto policy = volume_.rules.policy();
+  const ClassRule* rule = policy->find_class(record.class_name);
+  if (rule == nullptr) return {};
+  const bool by_cgroup = rule->owner == OwnerMode::cgroup;
+  const bool visible = record.certainty != OwnerCertainty::unknown;
   const WallTime due = visible || rule->ttl == kNoLimit ? kNever : record.made + rule->ttl;
 
   // A directory in which somebody else takes locks is a place for them, not a lock.

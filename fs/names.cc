@@ -140,7 +140,7 @@ Result<Child> Filesystem::adopt_new(const Caller& caller, Parent& parent, const 
 }
 
 Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, const char* name,
-                                    Make make) {
+                                    Make make, bool directory) {
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
     return std::unexpected(clear.error());
   }
@@ -149,6 +149,10 @@ Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, con
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
   auto reservation = volume_.accounting.reserve(payer, kOneInode);
   if (!reservation) return std::unexpected(reservation.error());
+  if (directory) {
+    const auto intended = intend_lock(caller, *parent, name);
+    if (!intended) return std::unexpected(intended.error());
+  }
 
   const int dir = parent->fd->get();
   const auto done = [&]() -> Status {
@@ -156,10 +160,12 @@ Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, con
     if (!credentials) return std::unexpected(credentials.error());
     return make(dir, name);
   }();
-  if (!done) return std::unexpected(done.error());
-
-  auto child = settle_new(caller, *parent, name, std::move(*reservation));
-  if (!child) return std::unexpected(child.error());
+  auto child = done ? settle_new(caller, *parent, name, std::move(*reservation))
+                    : Result<Child>(std::unexpected(done.error()));
+  if (!child) {
+    abandon_lock(*parent);
+    return std::unexpected(child.error());
+  }
   return entry_of(std::move(*child));
 }
 
@@ -192,9 +198,10 @@ Result<Child> Filesystem::settle_new(const Caller& caller, Parent& parent, const
 
 Result<Entry> Filesystem::make_directory(const Caller& caller, InodeId parent, const char* name,
                                          mode_t mode) {
-  return make_name(caller, parent, name, [&](int dir, const char* leaf) {
-    return volume_.backing.make_directory(dir, leaf, mode);
-  });
+  return make_name(
+      caller, parent, name,
+      [&](int dir, const char* leaf) { return volume_.backing.make_directory(dir, leaf, mode); },
+      true);
 }
 
 Result<Entry> Filesystem::make_node(const Caller& caller, InodeId parent, const char* name,
@@ -282,6 +289,10 @@ void Filesystem::settle_gone(Victim& victim) {
 
 Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
                                  FunctionRef<Status()> remove) {
+  // Its stored usage must not pass for exact when a crash comes before its record is erased.
+  if (victim.unit_top) {
+    if (auto marked = volume_.units.activate(victim.unit); !marked) return marked;
+  }
   if (!victim.inode || is_directory(victim.attributes)) {
     const bool last = is_directory(victim.attributes) || victim.attributes.stx_nlink <= 1;
     const auto removed = remove();

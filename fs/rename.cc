@@ -5,6 +5,7 @@
 // between units: rename_across.cc.
 #include <fcntl.h>
 
+#include <array>
 #include <cstdio>
 
 #include "fs/rename_plan.h"
@@ -89,8 +90,13 @@ Status Filesystem::rename_backing(const Caller& caller, RenamePlan& plan) {
 
 Status Filesystem::settle_names(const Caller& caller, const RenamePlan& plan) {
   if (plan.same_file()) return {};
-  drop_lock(plan.from.directory->id, plan.from.name.c_str());
-  drop_lock(plan.to.directory->id, plan.to.name.c_str());
+  // The records of what the names stood for go last: while there is one, a crash does not lose who
+  // the owner is.
+  std::array<LockRef, 2> before;
+  if (!volume_.locks.empty()) {
+    before = {volume_.locks.find(plan.from.directory->id, plan.from.name),
+              volume_.locks.find(plan.to.directory->id, plan.to.name)};
+  }
   const auto retake = [&](const RenameSide& side, const RenameSide& came_from) -> Status {
     Parent parent{volume_.inodes.find(side.directory->id), side.place, side.fd, UnitUse(),
                   side.match};
@@ -98,9 +104,12 @@ Status Filesystem::settle_names(const Caller& caller, const RenamePlan& plan) {
     if (!child.inode) return {};
     return take_lock(caller, parent, side.name.c_str(), child);
   };
-  if (const auto taken = retake(plan.to, plan.from); !taken) return taken;
-  if ((plan.flags & RENAME_EXCHANGE) != 0) return retake(plan.from, plan.to);
-  return {};
+  Status taken = retake(plan.to, plan.from);
+  if (taken && (plan.flags & RENAME_EXCHANGE) != 0) taken = retake(plan.from, plan.to);
+  for (const LockRef& lock : before) {
+    if (lock != nullptr) volume_.locks.remove(lock);
+  }
+  return taken;
 }
 
 void Filesystem::update_paths_below(const std::string& from, const std::string& to) {

@@ -110,6 +110,9 @@ Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
   const Attributes& source = *plan.from.present;
   if (source.stx_nlink > 1) return fail(EXDEV);
 
+  if (plan.from.unit_top) {
+    if (auto marked = volume_.units.activate(plan.from.unit); !marked) return marked;
+  }
   Result<UnitRef> to = plan.to.place.unit;
   if (plan.to.makes_unit()) to = new_unit_for(caller, plan);
   if (!to) return std::unexpected(to.error());
@@ -156,6 +159,22 @@ Status Filesystem::rename_tree_across(const Caller& caller, RenamePlan& plan) {
   return move_tree(caller, plan, *tree);
 }
 
+// Frozen units are not marked by requests: a crash from here on has met them in use. Of those that
+// stay as they are only the path changes, which is found again from the directory above.
+Status Filesystem::mark_concerned(const RenamePlan& plan, Subtree& tree) {
+  std::vector<UnitRef> concerned{plan.from.place.unit, plan.to.place.unit};
+  for (const Subtree::Item& item : tree.items()) {
+    const UnitRef& from = tree.sources()[item.from];
+    if (from != tree.destinations()[item.to].unit && from != concerned.back()) {
+      concerned.push_back(from);
+    }
+  }
+  for (const UnitRef& unit : concerned) {
+    if (auto marked = volume_.units.activate(unit); !marked) return marked;
+  }
+  return {};
+}
+
 Status Filesystem::make_destinations(Subtree& tree) {
   const WallTime now = volume_.clock.wall_now();
   for (Subtree::Destination& destination : tree.destinations()) {
@@ -175,7 +194,8 @@ Status Filesystem::make_destinations(Subtree& tree) {
 Status Filesystem::move_tree(const Caller& caller, RenamePlan& plan, Subtree& tree) {
   Moves moves(volume_.accounting);
   NewPaths paths(volume_);
-  Status done = make_destinations(tree);
+  Status done = mark_concerned(plan, tree);
+  if (done) done = make_destinations(tree);
   for (const Subtree::Destination& destination : tree.destinations()) {
     if (!done) break;
     if (destination.keeps) done = paths.add(destination.unit, destination.record.path);

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "fs/unit_recovery.h"
+
 namespace ebbfs {
 namespace {
 
@@ -162,6 +164,12 @@ UnitReaper::Place UnitReaper::find_moved(const UnitRef& unit, const UnitRecord& 
   const auto path = backing.path_of(fd->get());
   if (!path) {
     if (is_absent(path.error())) place.top = Place::Top::gone;
+    return place;
+  }
+  if (!is_unit_place(volume_, record, *path)) {
+    // Out of reach of its class: no longer a unit, and nothing that may be removed.
+    spdlog::warn("event=unit_moved_out path={:?} now={:?}", record.path, *path);
+    place.top = Place::Top::gone;
     return place;
   }
   spdlog::warn("event=unit_moved_unseen path={:?} now={:?}", record.path, *path);

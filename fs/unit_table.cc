@@ -63,6 +63,11 @@ void UnitTable::publish(const UnitRef& unit) {
   by_top_.insert_or_assign(raw(unit->top()), unit);
 }
 
+void UnitTable::claim_top(const UnitRef& unit) {
+  const WriterLock lock(mu_);
+  by_top_.insert_or_assign(raw(unit->top()), unit);
+}
+
 UnitRef UnitTable::unpublish(const Unit& unit) {
   const auto id = raw(unit.id());
   const WriterLock lock(mu_);

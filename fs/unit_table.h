@@ -79,6 +79,9 @@ class UnitTable {
   // keeps the deadline given last. No-op when it has left the table.
   [[nodiscard]] Status reschedule(Unit& unit, WallTime due);
 
+  // Of several units with one top: from now on it is `unit` that find_by_top() finds.
+  void claim_top(const UnitRef& unit);
+
   [[nodiscard]] UnitRef find(UnitId id) const;
   // The unit whose top directory or file is this inode.
   [[nodiscard]] UnitRef find_by_top(InodeId inode, const FileHandle& handle) const;

@@ -230,14 +230,24 @@ TEST_F(UnitReaperTest, ForgetsAUnitThatVanishedAndSaysSo) {
 }
 
 TEST_F(UnitReaperTest, FollowsAUnitThatWasMovedBehindItsBack) {
+  stdfs::rename(rig_.tree.at("worktrees/a"), rig_.tree.at("worktrees/moved"));
+  pass(kTtl);
+  EXPECT_NE(rig_.unit("worktrees/moved"), nullptr);
+  pass(seconds(1));
+  EXPECT_FALSE(there("worktrees/moved"));
+  EXPECT_EQ(rig_.trashed().size(), 1U);
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(UnitReaperTest, NeverRemovesWhatWasMovedOutOfItsClassBehindItsBack) {
   ASSERT_TRUE(rig_.make_dir("elsewhere"));
   stdfs::rename(rig_.tree.at("worktrees/a"), rig_.tree.at("elsewhere/a"));
   pass(kTtl);
-  EXPECT_NE(rig_.unit("elsewhere/a"), nullptr);
-  pass(seconds(1));
-  EXPECT_FALSE(there("elsewhere/a"));
-  EXPECT_EQ(rig_.trashed().size(), 1U);
-  EXPECT_TRUE(rig_.exact());
+  EXPECT_EQ(rig_.unit("elsewhere/a"), nullptr);
+  EXPECT_EQ(rig_.unit("worktrees/a"), nullptr);
+  pass(kTtl);
+  EXPECT_TRUE(there("elsewhere/a"));
+  EXPECT_TRUE(rig_.trashed().empty());
 }
 
 TEST_F(UnitReaperTest, FindsAUnitWhoseParentWasRenamed) {
