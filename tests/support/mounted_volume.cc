@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 namespace ebbfs::test {
 namespace {
@@ -138,7 +140,8 @@ void MountedVolume::set_policy(const std::string& policy) {
 }
 
 void MountedVolume::run_daemon() {
-  std::string command = "exec " + options_.launcher + " '" + binary("ebbfs") + "' --foreground";
+  std::string command =
+      "exec " + options_.launcher + " '" + binary(options_.program) + "' --foreground";
   if (!options_.policy.empty()) command += " --policy " + scratch_ + "/policy.toml";
   if (!options_.transport.empty()) command += " --transport " + options_.transport;
   for (const std::string& argument : options_.arguments) command += " " + argument;
@@ -162,22 +165,20 @@ void MountedVolume::mount() {
   };
   mounted_ = eventually(answers_or_ended, 30s) && !ended;
   if (mounted_) return;
-  if (!ended) {
-    ::kill(daemon_, SIGKILL);
-    ::waitpid(daemon_, nullptr, 0);
-  }
+  if (ended) daemon_ = 0;
+  leave_dead_mount();
   give_up("ebbfs does not mount", shell("cat log", scratch_));
 }
 
 void MountedVolume::unmount() {
   mounted_ = false;
   ::kill(daemon_, SIGTERM);
+  const pid_t ending = std::exchange(daemon_, 0);
   int status = 0;
-  const bool ended =
-      eventually([&] { return ::waitpid(daemon_, &status, WNOHANG) == daemon_; }, 30s);
+  const bool ended = eventually([&] { return ::waitpid(ending, &status, WNOHANG) == ending; }, 30s);
   if (!ended) {
-    ::kill(daemon_, SIGKILL);
-    ::waitpid(daemon_, &status, 0);
+    ::kill(ending, SIGKILL);
+    ::waitpid(ending, &status, 0);
     (void)::umount2(path_.c_str(), MNT_DETACH);
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
@@ -188,15 +189,25 @@ void MountedVolume::unmount() {
   }
 }
 
+bool MountedVolume::ended() const {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(daemon_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == daemon_;
+}
+
 void MountedVolume::leave_dead_mount() {
   mounted_ = false;
+  if (daemon_ == 0) return;
   ::kill(daemon_, SIGKILL);
   ::waitpid(daemon_, nullptr, 0);
+  daemon_ = 0;
 }
 
 void MountedVolume::kill_daemon() {
   leave_dead_mount();
-  (void)::umount2(path_.c_str(), MNT_DETACH);
+  // Not the volume itself, should the daemon have died before it mounted, or after it unmounted.
+  struct statfs status{};
+  if (::statfs(path_.c_str(), &status) != 0) (void)::umount2(path_.c_str(), MNT_DETACH);
 }
 
 Ran MountedVolume::ebbctl(const std::string& arguments) const {

@@ -39,7 +39,8 @@ struct VolumeOptions {
   std::string policy = {};                  // TOML; empty: the built-in default
   std::string transport = {};               // of --transport; empty: auto
   std::vector<std::string> arguments = {};  // further ones for ebbfs
-  std::string launcher = {};                // runs ebbfs in its place: "prlimit --nofile=4096"
+  std::string program = "ebbfs";
+  std::string launcher = {};  // runs ebbfs in its place: "prlimit --nofile=4096"
 };
 
 class MountedVolume {
@@ -55,7 +56,8 @@ class MountedVolume {
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string at(const std::string& relative) const { return path_ + "/" + relative; }
-  [[nodiscard]] pid_t daemon() const { return daemon_; }
+  [[nodiscard]] pid_t daemon() const { return daemon_; }  // 0 while there is none
+  [[nodiscard]] bool ended() const;                       // the daemon has, by itself
 
   // Unmounts ebbfs only: the volume is then to be seen as the plain filesystem it is.
   void unmount();
