@@ -115,9 +115,12 @@ class GitWorker final : public Worker {
       trees_.erase(tree);
       return git("worktree remove --force '" + path + "'", repository_);
     }
-    put(tree->first + "/file", pattern(1 + random() % 20000, static_cast<unsigned>(random())));
-    if (!git("add -A && git commit -q -m x && git rev-parse HEAD", tree->first)) return false;
-    tree->second = said_.substr(0, 40);
+    const std::string content = std::to_string(random());
+    const std::string write = "status --short && echo " + content + " >file";
+    if (!git(write + " && git add -A && git commit -q -m x && git rev-parse HEAD", tree->first)) {
+      return false;
+    }
+    tree->second = said_.substr(said_.size() - 41, 40);
     return true;
   }
 

@@ -199,7 +199,21 @@ void MountedVolume::leave_dead_mount() {
   mounted_ = false;
   if (daemon_ == 0) return;
   ::kill(daemon_, SIGKILL);
-  ::waitpid(daemon_, nullptr, 0);
+  const auto dead = [&] { return ::waitpid(daemon_, nullptr, WNOHANG) == daemon_; };
+  // It cannot die while it tells the kernel to forget a name of a directory that a request holds,
+  // nor can that request end while it lives: the connection has to be aborted.
+  if (!eventually(dead, 3s)) {
+    ++hung_;
+    std::fprintf(stderr, "the killed daemon %d hangs in a notification\n", daemon_);
+    (void)shell(
+        "mkdir -p fusectl && mount -t fusectl fusectl fusectl && "
+        "echo 1 | tee fusectl/$(awk -v at='" +
+            path_ +
+            "' '$5 == at && / - fuse/ {split($3, d, \":\"); print d[2]}' "
+            "/proc/self/mountinfo | tail -n 1)/abort; umount fusectl",
+        scratch_);
+    (void)eventually(dead, 30s);
+  }
   daemon_ = 0;
 }
 

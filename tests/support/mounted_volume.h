@@ -66,6 +66,8 @@ class MountedVolume {
   void kill_daemon();
   // kill -9 only: what is left answers ENOTCONN.
   void leave_dead_mount();
+  // How often a killed daemon could not die until its connection was aborted.
+  [[nodiscard]] int hung() const { return hung_; }
   void set_policy(const std::string& policy);
 
   [[nodiscard]] Ran ebbctl(const std::string& arguments) const;
@@ -102,6 +104,7 @@ class MountedVolume {
   std::string scratch_;  // directory that holds image, policy file and mountpoint
   std::string path_;
   pid_t daemon_ = 0;
+  int hung_ = 0;
   bool mounted_ = false;
 };
 
