@@ -16,6 +16,8 @@
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <vector>
 
 #include "index/schema.h"
@@ -36,6 +38,15 @@ constexpr std::size_t kLogLineBytes = 512;
 constexpr std::size_t kTombstoneWindow = 1024;
 constexpr std::size_t kTombstonesMax = 512;
 
+// An IOError keeps the errno of the system call in its text only, at its end. Those that say
+// something of the machine or its set-up, not of what is stored: nothing is broken then.
+Errno io_errno(std::string_view text) {
+  for (const int known : {EROFS, EACCES, EPERM, EMFILE, ENFILE, ENOMEM, EDQUOT, ENOSPC}) {
+    if (text.ends_with(std::strerror(known))) return Errno{known};
+  }
+  return Errno{EIO};
+}
+
 // The one place where RocksDB's failures become ours.
 Errno to_errno(const rocksdb::Status& status) {
   if (status.IsCorruption()) return Errno{EBADMSG};
@@ -44,8 +55,7 @@ Errno to_errno(const rocksdb::Status& status) {
   if (status.IsPathNotFound()) return Errno{ENOENT};
   if (status.IsNotSupported()) return Errno{ENOTSUP};
   if (status.IsInvalidArgument()) return Errno{EINVAL};
-  // An IOError keeps the errno of the system call in its text only.
-  return Errno{EIO};
+  return io_errno(status.ToString());
 }
 
 // Hands errors of the database to our log; the rest, and its log files, we do without.
@@ -117,6 +127,21 @@ Status check_families(const rocksdb::DBOptions& options, const std::string& dire
   return {};
 }
 
+// Whether data lies in `directory` without the file that says which of it is in force. The database
+// would begin anew and delete the rest.
+bool lacks_its_head(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (fs::exists(directory + "/CURRENT", error)) return false;
+  fs::directory_iterator file(directory, error);
+  for (; !error && file != fs::directory_iterator(); file.increment(error)) {
+    const fs::path kind = file->path().extension();
+    if (kind == ".sst") return true;
+    if (kind == ".log" && file->file_size(error) > 0 && !error) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 // An flock on the directory. The database's own lock is by process and by spelling of the path.
@@ -150,14 +175,25 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(const std::string& director
   auto lock = DirectoryLock::acquire(directory);
   if (!lock) return std::unexpected(lock.error());
   std::unique_ptr<RocksStore> store(new RocksStore(*std::move(lock)));
-  if (const Status opened = store->open_database(directory); !opened) {
-    return std::unexpected(opened.error());
+  Status opened = store->open_database(directory, true);
+  if (!opened && opened.error() == Errno{EBADMSG}) {
+    opened = store->open_database(directory, false);
+    store->rolled_back_ = opened.has_value();
   }
+  if (!opened) return std::unexpected(opened.error());
   return store;
 }
 
-Status RocksStore::open_database(const std::string& directory) {
-  const rocksdb::DBOptions options = database_options();
+// `whole_log`: only the last record of the write-ahead log may be incomplete, as a process that was
+// killed while it wrote leaves it. Else what follows the first damage is dropped.
+Status RocksStore::open_database(const std::string& directory, bool whole_log) {
+  rocksdb::DBOptions options = database_options();
+  options.wal_recovery_mode = whole_log ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
+                                        : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  if (lacks_its_head(directory)) {
+    spdlog::error("index op=open directory={} error=\"its file CURRENT is missing\"", directory);
+    return fail(EBADMSG);
+  }
   if (const Status known = check_families(options, directory); !known) return known;
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   const rocksdb::ColumnFamilyOptions shared = family_options();
@@ -181,6 +217,13 @@ Status RocksStore::open_database(const std::string& directory) {
 
 rocksdb::ColumnFamilyHandle* RocksStore::family(Table table) const {
   return families_[static_cast<std::size_t>(table)].get();
+}
+
+Status RocksStore::verify() const {
+  const rocksdb::Status status = db_->VerifyChecksum();
+  if (status.ok()) return {};
+  spdlog::error("index op=verify error=\"{}\"", status.ToString());
+  return std::unexpected(to_errno(status));
 }
 
 Result<std::optional<std::string>> RocksStore::get(Table table, std::string_view key) {

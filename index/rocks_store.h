@@ -28,11 +28,18 @@ class RocksStore final : public Store {
   // reached by a path that begins with it, never by a resolved one: "/proc/self/fd/N/index" stays
   // right when a mount hides the directory later, as long as N is open. Errors: EBUSY when it is
   // open elsewhere, in this process or another; EPROTO when it holds tables that this program does
-  // not know; EBADMSG when it is corrupt; ENOENT, ENOTDIR, EACCES and the like for the directory;
-  // those of Store.
+  // not know; EBADMSG when it is corrupt, or files of it are missing; ENOENT, ENOTDIR, EACCES,
+  // EROFS and the like for the directory; those of Store.
   [[nodiscard]] static Result<std::unique_ptr<RocksStore>> open(const std::string& directory);
 
   ~RocksStore() override;
+
+  // Reads every table file and compares checksums: what a load of the rows may not touch is found
+  // to be broken now, not in the middle of a compaction. EBADMSG where it is.
+  [[nodiscard]] Status verify() const;
+
+  // The write-ahead log was damaged: the store is as it was at some earlier instant.
+  [[nodiscard]] bool rolled_back() const { return rolled_back_; }
 
   [[nodiscard]] Result<std::optional<std::string>> get(Table table, std::string_view key) override;
   [[nodiscard]] Status scan(Table table, std::string_view from, const Visitor& visit) override;
@@ -47,7 +54,7 @@ class RocksStore final : public Store {
 
   explicit RocksStore(std::unique_ptr<DirectoryLock> lock);
 
-  Status open_database(const std::string& directory);
+  Status open_database(const std::string& directory, bool whole_log);
   void note_outcome(const rocksdb::Status& status);
   [[nodiscard]] rocksdb::ColumnFamilyHandle* family(Table table) const;
 
@@ -55,6 +62,7 @@ class RocksStore final : public Store {
   std::unique_ptr<rocksdb::DB> db_;            // const after open()
   // Owned by us, destroyed before db_. Const after open().
   std::array<std::unique_ptr<rocksdb::ColumnFamilyHandle>, kTables> families_;
+  bool rolled_back_ = false;          // const after open()
   std::atomic<bool> failing_{false};  // the last commit failed; only decides what is logged
 };
 

@@ -186,6 +186,9 @@ void UsageLedger::settle(Cell& cell, const Usage& delta) {
     if (scope != nullptr) scope->add(delta);
   }
   cell.own_.add(delta);
+  if (delta.bytes.n >= 0 && delta.inodes >= 0) return;
+  const Usage left = cell.usage();
+  if (left.bytes.n < 0 || left.inodes < 0) went_below_zero_.store(true, kRelaxed);
 }
 
 // What moving from one cell to another changes: scopes that both are in do not change.

@@ -198,6 +198,11 @@ class UsageLedger {
   // of its cells become zero. What they held must not be given back again afterwards.
   void forget(UnitAccounts& unit) EXCLUDES(unit.mu_);
 
+  // Whether a settle() ever left a cell below zero: it was told of something that nobody counted.
+  [[nodiscard]] bool went_below_zero() const {
+    return went_below_zero_.load(std::memory_order_relaxed);
+  }
+
   [[nodiscard]] Account& volume() { return volume_; }
   // Whether a soft limit was ever set.
   [[nodiscard]] bool has_soft_limits() const {
@@ -240,6 +245,7 @@ class UsageLedger {
   std::map<std::string, Account, std::less<>> accounts_ GUARDED_BY(mu_);
   Limiter limiter_ GUARDED_BY(mu_);
   std::atomic<bool> has_soft_limits_{false};
+  std::atomic<bool> went_below_zero_{false};  // stays; asked for now and then
 };
 
 }  // namespace ebbfs

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "index/rocks_store.h"
+#include "index/steady_store.h"
 #include "tests/index/outcome.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/mem_store.h"
@@ -35,6 +36,20 @@ struct FaultStand final : Stand {
   MemStore memory;
   FaultStore fault{memory};
   Store& store() override { return fault; }
+};
+
+// Over a store that takes changes, and over one that takes none.
+struct SteadyStand final : Stand {
+  MemStore memory;
+  FaultStore fault{memory};
+  SteadyStore steady{fault};
+  Store& store() override { return steady; }
+};
+
+struct RefusedStand final : Stand {
+  RefusedStand() { stand.fault.fail_commits(1, EIO, std::uint32_t{0} - 1); }
+  SteadyStand stand;
+  Store& store() override { return stand.steady; }
 };
 
 struct RocksStand final : Stand {
@@ -82,6 +97,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Kind{"MemStore", [] -> std::unique_ptr<Stand> { return std::make_unique<MemoryStand>(); }},
         Kind{"FaultStore", [] -> std::unique_ptr<Stand> { return std::make_unique<FaultStand>(); }},
+        Kind{"SteadyStore",
+             [] -> std::unique_ptr<Stand> { return std::make_unique<SteadyStand>(); }},
+        Kind{"SteadyStoreOverOneThatRefuses",
+             [] -> std::unique_ptr<Stand> { return std::make_unique<RefusedStand>(); }},
         Kind{"RocksStore",
              [] -> std::unique_ptr<Stand> { return std::make_unique<RocksStand>(); }}),
     [](const auto& kind) { return kind.param.name; });
