@@ -28,6 +28,12 @@ std::uint64_t IdCounter::next() {
 
 Status IdCounter::cover(std::uint64_t id) { return id < reserved_ ? Status{} : reserve_above(id); }
 
+Status IdCounter::skip(std::uint64_t id) {
+  if (id < next_) return {};
+  next_ = id + 1;
+  return reserve_above(id + 1);
+}
+
 void IdCounter::close_into(Batch& batch) {
   const MutexLock lock(mu_);
   reserved_ = next_.load();  // from here on every id has to reserve anew

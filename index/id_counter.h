@@ -35,6 +35,9 @@ class IdCounter {
   // Before anything is stored under `id`, one that next() gave. Errors: those of Store.
   [[nodiscard]] Status cover(std::uint64_t id) EXCLUDES(mu_);
 
+  // `id` is taken: next() gives only higher ones. Before ids are taken. Errors: those of Store.
+  [[nodiscard]] Status skip(std::uint64_t id) EXCLUDES(mu_);
+
   // Adds to `batch` what lets the next open continue without a gap. No id may be taken until it is
   // committed.
   void close_into(Batch& batch) EXCLUDES(mu_);

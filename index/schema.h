@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The layout on disk, format version 1: every table, key and byte order stands here and nowhere
+// The layout on disk, format version 2: every table, key and byte order stands here and nowhere
 // else. Numbers in keys are big-endian, so that byte order is number order. Values only.
 //
 //   table      column family  key                                              value
@@ -22,11 +22,16 @@
 //   quotas     quotas         scope                                            QuotaRecord
 //   usage, history            named so that an older program opens the volume; no rows yet
 //
-// Values are in the form of byte_codec.h behind a version byte (kRecordVersion). Times are
+// Values are in the form of byte_codec.h behind a version byte (kRecordVersion, for VolumeState
+// kVolumeStateVersion). Times are
 // nanoseconds since 1970 with the sign bit flipped, so that earlier ones sort first. Kinds are
 // Deadline::Kind. A unit or lock has one row in `owners` (process all zero where it is not known),
 // a thing has at most one in `deadlines`; both land in one batch with the record. Journal sequences
 // rise without gaps from 1; rows older than the newest UnitIndex::kJournalMax are gone.
+//
+// Format 2 differs from 1 in that `quotas` has rows, which a program that knows 1 only would not
+// enforce, and in VolumeState, which tells when and why the index was rebuilt. index/migration.h
+// brings an older one up to date when it is opened.
 //
 // Why a row per thing in `owners` and not a list per owner: adding one is a blind write, with
 // nothing to read first. Why not one more by uid: each row costs about a microsecond when a lock is
@@ -51,8 +56,9 @@
 
 namespace ebbfs {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
 inline constexpr std::uint8_t kRecordVersion = 1;
+inline constexpr std::uint8_t kVolumeStateVersion = 2;
 
 // Column family of each Table, by its number. The database insists on one named "default".
 inline constexpr std::array<std::string_view, kTables> kTableNames = {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,24 +22,15 @@
 #include "index/owner_table.h"
 #include "index/record.h"
 #include "index/store.h"
+#include "index/volume_state.h"
 
 namespace ebbfs {
 
-// What the last run left behind.
-struct VolumeState {
-  bool fresh = true;         // never mounted before
-  bool clean = false;        // last unmounted in order
-  BootId boot;               // of the last mount
-  WallTime first_mounted{};  // of the volume
-  bool adopted = false;      // the first walk over pre-existing content is complete
-
-  bool operator==(const VolumeState&) const = default;
-};
-
 class UnitIndex {
  public:
-  // Reads the format version and id counters, writing them on a fresh store. `store` must outlive
-  // the index. Errors: EPROTO when the format is newer than kFormatVersion (see schema.h); EBADMSG
+  // Reads the format version and id counters, writing them on a fresh store; an older format is
+  // migrated. `store` must outlive the index. Errors: EPROTO when the format is newer than
+  // kFormatVersion (see schema.h); EBADMSG
   // when what is stored is not an index; those of Store.
   [[nodiscard]] static Result<std::unique_ptr<UnitIndex>> open(Store& store);
 
@@ -46,6 +38,8 @@ class UnitIndex {
   [[nodiscard]] VolumeState volume_state() const EXCLUDES(mu_);
   // Marks the volume mounted (not clean) under `boot`, synced; sets first_mounted when fresh.
   [[nodiscard]] Status mark_mounted(const BootId& boot, WallTime now) EXCLUDES(mu_);
+  // Before mark_mounted, which stores it: this index takes the place of a lost one.
+  void set_rebuilt(WallTime now, std::string why) EXCLUDES(mu_);
   // After mark_mounted.
   [[nodiscard]] Status mark_adopted() EXCLUDES(mu_);
   // Last call before closing: everything is flushed and exact. Synced.
@@ -55,6 +49,8 @@ class UnitIndex {
   [[nodiscard]] UnitId next_unit_id() { return UnitId{unit_ids_.next()}; }
   [[nodiscard]] LockId next_lock_id() { return LockId{lock_ids_.next()}; }
   [[nodiscard]] TrashId next_trash_id() { return TrashId{trash_ids_.next()}; }
+  // `id` is in use though the index does not know it: no trash gets it or a lower one.
+  [[nodiscard]] Status skip_trash_id(TrashId id) { return trash_ids_.skip(raw(id)); }
 
   // `due` is when the unit should next be judged; kNever keeps it out of the queue. The previous
   // record, owner and deadline of the same id are replaced.

@@ -6,16 +6,11 @@
 #include <utility>
 
 #include "index/byte_codec.h"
+#include "index/migration.h"
 #include "index/schema.h"
 #include "index/unit_index.h"
 
 namespace ebbfs {
-
-// `fresh` is not stored: it means that there is no such row yet.
-template <typename Io, Same<VolumeState> T>
-void fields(Io& io, T& state) {
-  io(state.clean, state.boot.bytes, state.first_mounted, state.adopted);
-}
 
 namespace {
 
@@ -50,8 +45,8 @@ Status check_format(Store& store) {
   if ((*stored)->size() != sizeof kFormatVersion) return fail(EBADMSG);
   const auto version = big_endian<std::uint32_t>(**stored);
   if (version > kFormatVersion) return fail(EPROTO);
-  // Version 1 is the first, so there is nothing to migrate from yet.
-  return version == kFormatVersion ? Status{} : fail(EBADMSG);
+  if (version == 0) return fail(EBADMSG);
+  return migrate(store, version);
 }
 
 }  // namespace
@@ -85,7 +80,7 @@ Status UnitIndex::load_volume() {
   const auto row = store_.get(Table::meta, kVolumeKey);
   if (!row) return std::unexpected(row.error());
   if (!*row) return {};
-  auto state = decode_versioned<VolumeState>(kRecordVersion, **row);
+  auto state = decode_versioned<VolumeState>(kVolumeStateVersion, **row);
   if (!state) return std::unexpected(state.error());
   state->fresh = false;
   const MutexLock lock(mu_);
@@ -147,6 +142,12 @@ Status UnitIndex::mark_mounted(const BootId& boot, WallTime now) {
   return save_volume(next, {}, Durability::power_loss);
 }
 
+void UnitIndex::set_rebuilt(WallTime now, std::string why) {
+  const MutexLock lock(mu_);
+  found_.rebuilt_at = stored_.rebuilt_at = now;
+  found_.rebuilt_why = stored_.rebuilt_why = std::move(why);
+}
+
 Status UnitIndex::mark_adopted() {
   const MutexLock lock(mu_);
   VolumeState next = stored_;
@@ -166,7 +167,7 @@ Status UnitIndex::mark_clean() {
 }
 
 Status UnitIndex::save_volume(const VolumeState& next, Batch batch, Durability durability) {
-  batch.put(Table::meta, std::string(kVolumeKey), encode_versioned(kRecordVersion, next));
+  batch.put(Table::meta, std::string(kVolumeKey), encode_versioned(kVolumeStateVersion, next));
   const Status done = store_.commit(batch, durability);
   if (!done) return done;
   stored_ = next;

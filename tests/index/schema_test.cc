@@ -74,9 +74,9 @@ TEST(SchemaTables, HaveDifferentNames) {
 }
 
 // Changing one of these makes every volume in use unreadable: that is a new kFormatVersion.
-TEST(SchemaFormat, IsWhatVersionOneWrote) {
+TEST(SchemaFormat, IsWhatVersionTwoWrote) {
   using std::string_literals::operator""s;
-  EXPECT_EQ(kFormatVersion, 1U);
+  EXPECT_EQ(kFormatVersion, 2U);
   EXPECT_EQ(number_key(0x0102), "\0\0\0\0\0\0\1\2"s);
   EXPECT_EQ(deadline_key({Deadline::Kind::lock, 3}, WallTime{Duration{5}}),
             "\x80\0\0\0\0\0\0\5\1\0\0\0\0\0\0\0\3"s);

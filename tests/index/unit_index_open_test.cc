@@ -18,7 +18,7 @@ class UnitIndexOpenTest : public UnitIndexTest {};
 // ---- Format ----
 
 TEST_F(UnitIndexOpenTest, RefusesANewerFormat) {
-  plant(Table::meta, "format", {"\0\0\0\2", 4});
+  plant(Table::meta, "format", {"\0\0\0\3", 4});
   EXPECT_EQ(error_of(UnitIndex::open(fault_)), EPROTO);
 }
 
@@ -66,7 +66,9 @@ TEST_F(UnitIndexOpenTest, IsFreshUntilFirstMounted) {
                             .clean = false,
                             .boot = sample_boot(),
                             .first_mounted = at(77),
-                            .adopted = false};
+                            .adopted = false,
+                            .rebuilt_at = {},
+                            .rebuilt_why = {}};
   EXPECT_EQ(index_->volume_state(), want);
 }
 
@@ -87,6 +89,25 @@ TEST_F(UnitIndexOpenTest, IsCleanOnlyAfterAnOrderlyEnd) {
   EXPECT_EQ(error_of(index_->mark_mounted(sample_boot(), at(78))), 0);
   crash_and_reopen();
   EXPECT_FALSE(index_->volume_state().clean);
+}
+
+TEST_F(UnitIndexOpenTest, RemembersThatItTookThePlaceOfALostOne) {
+  index_->set_rebuilt(at(76), "it was corrupt");
+  EXPECT_EQ(error_of(index_->mark_mounted(sample_boot(), at(77))), 0);
+  EXPECT_EQ(error_of(index_->mark_clean()), 0);
+  crash_and_reopen();
+  EXPECT_TRUE(index_->volume_state().rebuilt());
+  EXPECT_EQ(index_->volume_state().rebuilt_at, at(76));
+  EXPECT_EQ(index_->volume_state().rebuilt_why, "it was corrupt");
+}
+
+TEST_F(UnitIndexOpenTest, GivesNoTrashIdThatIsInUseUnknownToIt) {
+  EXPECT_EQ(error_of(index_->skip_trash_id(TrashId{200'000})), 0);
+  EXPECT_EQ(index_->next_trash_id(), TrashId{200'001});
+  EXPECT_EQ(error_of(index_->skip_trash_id(TrashId{5})), 0);
+  EXPECT_EQ(index_->next_trash_id(), TrashId{200'002});
+  crash_and_reopen();
+  EXPECT_GT(index_->next_trash_id(), TrashId{200'002});
 }
 
 TEST_F(UnitIndexOpenTest, RemembersThatAdoptionIsComplete) {
