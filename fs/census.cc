@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "fs/stale_units.h"
 #include "fs/tree.h"
 #include "fs/unit_recovery.h"
 
@@ -28,12 +29,17 @@ constexpr std::size_t kSightsMax = 4096;
 
 Census::~Census() { stop(); }
 
-void Census::prepare() {
+void Census::prepare(bool recount) {
   const VolumeState state = volume_.index.volume_state();
   const bool after_power_loss = !state.clean && state.boot != volume_.processes.boot_id();
   adopting_ = state.fresh || !state.adopted;
   settle_units(volume_);
-  const bool all = adopting_ || after_power_loss;
+  const std::size_t stale = settle_stale_units(volume_);
+  if (stale > 0 && state.clean) {
+    spdlog::warn("event=changed_while_unmounted units={} action=everything_is_counted", stale);
+  }
+  // After a crash, a unit may have gone or moved just before its record did.
+  const bool all = recount || adopting_ || after_power_loss || (stale > 0 && state.clean);
   // The root first: its walk finds units that nobody has recorded.
   if (count_from_nothing(volume_.units.root(), all)) enqueue(volume_.units.root());
   for (const UnitRef& unit : volume_.units.all()) {
@@ -72,7 +78,6 @@ void Census::start() {
   {
     const MutexLock lock(mu_);
     stopping_ = false;
-    if (!progress_.running) return;
   }
   thread_ = std::thread([this] { run(); });
 }
@@ -90,7 +95,10 @@ void Census::run() {
   std::uint64_t paused_at = 0;
   for (;;) {
     const Step step_made = step();
-    if (step_made == Step::done) return;
+    if (step_made == Step::done) {
+      if (!wait_for_more()) return;
+      continue;
+    }
     Duration wait{};
     if (step_made == Step::blocked) wait = kRetryFreeze;
     if (entries_.load() - paused_at >= kBatch) {
@@ -108,6 +116,23 @@ bool Census::pause(Duration wait) {
   while (!stopping_ && changed_.wait_until(mu_, until)) {
   }
   return !stopping_;
+}
+
+bool Census::wait_for_more() {
+  const MutexLock lock(mu_);
+  while (!stopping_ && !more_) changed_.wait(mu_);
+  return !stopping_;
+}
+
+void Census::look_again() {
+  const MutexLock lock(mu_);
+  more_ = true;
+  if (!progress_.running) {
+    progress_.running = true;
+    progress_.started = volume_.clock.wall_now();
+    progress_.finished.reset();
+  }
+  changed_.notify_all();
 }
 
 void Census::walk_again(const FileHandle& directory) {
@@ -138,10 +163,8 @@ Census::Step Census::step() {
     if (!finish(current_)) return Step::blocked;
     current_ = nullptr;
   }
-  if (queue_.empty() && !find_more()) {
-    conclude();
-    return Step::done;
-  }
+  if (queue_.empty() && !find_more() && conclude()) return Step::done;
+  if (queue_.empty()) return Step::more;
   current_ = std::move(queue_.front());
   queue_.pop_front();
   begin(current_);
@@ -240,12 +263,16 @@ bool Census::find_more() {
   return !queue_.empty();
 }
 
-void Census::conclude() {
+bool Census::conclude() {
   {
+    // Nobody finds another unit meanwhile: what is forgotten are inodes of none that is counting.
+    const MutexLock recording(volume_.recording_mu);
+    if (find_more()) return false;
+    volume_.accounting.forget_counted();
     const MutexLock lock(mu_);
-    if (!progress_.running) return;
+    more_ = false;
+    if (!progress_.running) return true;
   }
-  volume_.accounting.forget_counted();
   volume_.locks.forget_remembered();
   const std::uint64_t entries = entries_.load();
   spdlog::info("event=census_ends entries={} units={} locks={}", entries, units_found_,
@@ -266,9 +293,11 @@ void Census::conclude() {
     }
   }
   const MutexLock lock(mu_);
-  progress_.running = false;
+  progress_.running = more_;
   progress_.adopting = false;
   progress_.finished = volume_.clock.wall_now();
+  adopting_ = false;
+  return true;
 }
 
 }  // namespace ebbfs

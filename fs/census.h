@@ -42,12 +42,18 @@ class Census {
 
   // Decides what has to be counted and marks it so, with nothing charged. Once, after units and
   // locks are loaded and before requests are served.
-  void prepare();
+  // `recount`: the index is not to be believed. Forgets units that the tree has no more; when that
+  // shows that somebody else changed the tree, everything is counted.
+  void prepare(bool recount = false) EXCLUDES(mu_);
   void start() EXCLUDES(mu_);
   void stop() EXCLUDES(mu_);
 
   // A directory was renamed while its unit was counting.
   void walk_again(const FileHandle& directory) EXCLUDES(mu_);
+
+  // A unit was found that is counting: it is walked too, later if need be. Holding no lock that
+  // is taken inside of a unit.
+  void look_again() EXCLUDES(mu_);
 
   struct Progress {
     bool running = false;   // usage is provisional
@@ -66,6 +72,7 @@ class Census {
   [[nodiscard]] bool count_from_nothing(const UnitRef& unit, bool all);
   void run() EXCLUDES(mu_);
   [[nodiscard]] bool pause(Duration wait) EXCLUDES(mu_);  // false when it is time to stop
+  [[nodiscard]] bool wait_for_more() EXCLUDES(mu_);       // the same
 
   void enqueue(const UnitRef& unit);
   [[nodiscard]] std::optional<Inode::Place> top_of(const UnitRef& unit);
@@ -77,7 +84,8 @@ class Census {
   [[nodiscard]] bool charge_all_seen();
   // Everything has been walked: looks for units still counting. False when there are none.
   [[nodiscard]] bool find_more();
-  void conclude() EXCLUDES(mu_);
+  // False when a unit was found meanwhile.
+  [[nodiscard]] bool conclude() EXCLUDES(mu_);
 
   // What one directory is walked with.
   struct Visit {
@@ -123,6 +131,7 @@ class Census {
   std::vector<FileHandle> waiting_ GUARDED_BY(mu_);
   Progress progress_ GUARDED_BY(mu_);
   bool stopping_ GUARDED_BY(mu_) = false;
+  bool more_ GUARDED_BY(mu_) = false;
   std::thread thread_;
 };
 

@@ -232,6 +232,7 @@ ControlReply Control::pin(const Caller& caller, const ControlRequest& request, b
   event.class_name = record.class_name;
   event.owner = owner_text(record.owner);
   event.detail = "by uid=" + std::to_string(caller.uid);
+  export_pins(volume_);
   spdlog::info("event={} path={} by_uid={}", view.action, record.path, caller.uid);
   (void)volume_.index.append_event(std::move(event));
   if (!pinned) agenda_due(record);

@@ -99,6 +99,7 @@ static void fields(Visitor& v, View& view) {
   v.field("mode", view.mode);
   v.field("enforcing", view.enforcing);
   v.field("degraded", view.degraded);
+  v.field("index_rebuilt", view.index_rebuilt);
   v.field("transport", view.transport);
   v.field("passthrough", view.passthrough);
   v.field("backing", view.backing);

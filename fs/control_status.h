@@ -108,11 +108,12 @@ struct StatusView {
   pid_t pid = 0;
   Duration uptime{};
   std::string mount;
-  std::string mode;                   // "enforce" or "observe"
-  bool enforcing = false;             // whether something would be removed if it were due now
-  std::vector<std::string> degraded;  // each a sentence: why not enforcing, or what is wrong
-  std::string transport;              // "io_uring" or "/dev/fuse"
-  bool passthrough = false;           // reads of large files bypass the daemon
+  std::string mode;                       // "enforce" or "observe"
+  bool enforcing = false;                 // whether something would be removed if it were due now
+  std::vector<std::string> degraded;      // each a sentence: why not enforcing, or what is wrong
+  std::optional<WallTime> index_rebuilt;  // when a lost index was last replaced; null: never
+  std::string transport;                  // "io_uring" or "/dev/fuse"
+  bool passthrough = false;               // reads of large files bypass the daemon
   BackingView backing;
   std::string policy_source;
   bool provisional = false;  // usage is not exact yet

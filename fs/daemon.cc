@@ -22,15 +22,18 @@
 #include "fs/checker.h"
 #include "fs/control.h"
 #include "fs/credentials.h"
+#include "fs/exports.h"
 #include "fs/filesystem.h"
+#include "fs/index_opening.h"
+#include "fs/index_watch.h"
 #include "fs/metrics.h"
 #include "fs/mount.h"
+#include "fs/mount_table.h"
 #include "fs/ops.h"
 #include "fs/reaper.h"
 #include "fs/trash.h"
 #include "fs/virtual_files.h"
 #include "fs/workers.h"
-#include "index/rocks_store.h"
 
 namespace ebbfs {
 namespace {
@@ -67,25 +70,13 @@ std::expected<Policy, std::string> load_policy(const std::string& file) {
   return std::move(*policy);
 }
 
-// Whether an ebbfs that answers is mounted at `path` already.
-bool is_ebbfs_mount(const std::string& path) {
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream fields(line);
-    std::string skipped;
-    std::string point;
-    fields >> skipped >> skipped >> skipped >> skipped >> point;
-    if (point == path && line.find(" - fuse.ebbfs ") != std::string::npos) return true;
-  }
-  return false;
-}
-
 // The objects of one volume, in the order in which they need each other; destroyed in reverse.
 struct Parts {
-  std::size_t descriptors = 0;  // that may be open
+  std::size_t descriptors = 0;    // that may be open
+  bool whole_filesystem = false;  // nobody but us uses the filesystem that it lies on
   std::unique_ptr<Backing> backing;
-  std::unique_ptr<RocksStore> store;
-  std::unique_ptr<UnitIndex> index;
+  std::unique_ptr<Exports> exports;
+  OpenedIndex opened;
   std::unique_ptr<ProcessTable> processes;
   SystemClock clock;
   UsageLedger ledger;
@@ -97,6 +88,7 @@ struct Parts {
   std::unique_ptr<UnitTable> units;
   std::unique_ptr<LockTable> locks;
   std::unique_ptr<Volume> volume;
+  std::unique_ptr<IndexWatch> watch;
   InodeRef root;
   KernelChannel channel;
   std::unique_ptr<Trash> trash;
@@ -130,58 +122,79 @@ std::expected<void, std::string> open_storage(const Options& options, const Seam
                   hint_for_backing(options.backing, backing.error()));
   }
   parts.backing = std::move(*backing);
-  const std::string state = "/proc/self/fd/" + std::to_string(parts.backing->state_dir());
-  auto store = RocksStore::open(state + "/index");
-  if (!store) {
-    if (store.error() == Errno{EBUSY}) {
-      return std::unexpected(options.backing + " is managed by another ebbfs already");
-    }
-    return cannot("cannot open the index in " + options.backing + "/.ebbfs/index", store.error(),
-                  "");
+  const auto space = parts.backing->filesystem_stat();
+  if (space && (space->f_flag & ST_RDONLY) != 0) {
+    return std::unexpected(options.backing +
+                           " lies on a read-only filesystem; remount that read-write first");
   }
-  parts.store = std::move(*store);
-  auto index = UnitIndex::open(seams.before_store(*parts.store));
-  if (!index) {
-    if (index.error() == Errno{EPROTO}) {
-      return std::unexpected("the index of " + options.backing +
-                             " was written by a newer ebbfs; install that version");
-    }
-    return cannot("cannot read the index of " + options.backing, index.error(), "");
-  }
-  parts.index = std::move(*index);
+  parts.exports = std::make_unique<Exports>(parts.backing->state_dir());
+  auto opened = open_index(parts.backing->state_dir(), options.backing, parts.exports->found().any,
+                           parts.clock.wall_now(), seams.before_store);
+  if (!opened) return std::unexpected(opened.error());
+  parts.opened = std::move(*opened);
   auto processes = open_process_table();
   if (!processes) return cannot("cannot watch processes", processes.error(), " (is /proc there?)");
   parts.processes = std::move(*processes);
   return {};
 }
 
+// What the files beside the index know better than it does.
+Status take_over_exports(Parts& parts) {
+  parts.exports->pins_wait();
+  UnitIndex& index = *parts.opened.index;
+  const auto known = index.load_quotas();
+  if (!known) return std::unexpected(known.error());
+  for (const QuotaRecord& quota : parts.exports->found().quotas) {
+    if (auto taken = index.put_quota(quota); !taken) return taken;
+  }
+  return {};
+}
+
+// Pins of units that the index knows; the others wait until they are found.
+void take_over_pins(Parts& parts) {
+  for (const UnitRef& unit : parts.units->all()) {
+    if (parts.exports->take_pin(unit->path())) (void)parts.units->set_pinned(*unit, true);
+  }
+}
+
 std::expected<void, std::string> load_volume(Parts& parts) {
-  parts.quotas = std::make_unique<Quotas>(*parts.index, parts.ledger, parts.clock);
+  const VolumeState found = parts.opened.index->volume_state();
+  const bool behind = !found.clean && found.boot != parts.processes->boot_id();
+  const bool distrusted = parts.exports->found().any && !parts.exports->found().trusted;
+  if (!parts.opened.lost.empty() || parts.opened.rolled_back || behind || distrusted) {
+    if (const auto taken = take_over_exports(parts); !taken) {
+      return cannot("cannot take over quotas", taken.error(), "");
+    }
+  }
+  parts.quotas = std::make_unique<Quotas>(*parts.opened.index, parts.ledger, parts.clock);
   if (const auto loaded = parts.quotas->load(*parts.rules->policy()); !loaded) {
     return cannot("cannot load quotas", loaded.error(), "");
   }
   // The trash first: finishing what a crash left half done changes units and locks.
-  auto units = parts.index->load_units();
+  auto units = parts.opened.index->load_units();
   if (!units) return cannot("cannot load units", units.error(), "");
   UnitRecord root;
   const auto stored_root = std::ranges::find(*units, kRootUnit, &UnitRecord::id);
   if (stored_root != units->end()) root = *stored_root;
-  parts.units = std::make_unique<UnitTable>(*parts.index, parts.ledger, std::move(root));
-  parts.locks = std::make_unique<LockTable>(*parts.index, *parts.processes);
-  parts.volume = std::unique_ptr<Volume>(new Volume{
-      *parts.backing, parts.clock, *parts.processes, *parts.index, parts.ledger, parts.accounting,
-      *parts.rules, parts.inodes, *parts.directories, *parts.units, *parts.locks, *parts.quotas});
+  parts.units = std::make_unique<UnitTable>(*parts.opened.index, parts.ledger, std::move(root));
+  parts.locks = std::make_unique<LockTable>(*parts.opened.index, *parts.processes);
+  parts.volume = std::unique_ptr<Volume>(
+      new Volume{*parts.backing, parts.clock, *parts.processes, *parts.opened.index, parts.ledger,
+                 parts.accounting, *parts.rules, parts.inodes, *parts.directories, *parts.units,
+                 *parts.locks, *parts.quotas});
+  parts.volume->exports = parts.exports.get();
   parts.trash = std::make_unique<Trash>(*parts.volume);
   if (const auto loaded = parts.trash->load(); !loaded) {
     return cannot("cannot load the trash", loaded.error(), "");
   }
-  units = parts.index->load_units();
+  units = parts.opened.index->load_units();
   if (!units) return cannot("cannot load units", units.error(), "");
   for (UnitRecord& unit : *units) {
     if (unit.id != kRootUnit) parts.units->restore(std::move(unit));
   }
+  take_over_pins(parts);
   parts.quotas->start(*parts.units);
-  auto locks = parts.index->load_locks();
+  auto locks = parts.opened.index->load_locks();
   if (!locks) return cannot("cannot load locks", locks.error(), "");
   const auto policy = parts.rules->policy();
   for (LockRecord& lock : *locks) {
@@ -219,7 +232,7 @@ void journal_policy(Parts& parts, EventRecord::Kind kind, const std::string& det
   event.kind = kind;
   event.time = parts.clock.wall_now();
   event.detail = detail;
-  (void)parts.index->append_event(std::move(event));
+  (void)parts.opened.index->append_event(std::move(event));
 }
 
 std::expected<void, std::string> reload_policy(const Options& options, Parts& parts) {
@@ -249,6 +262,11 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   parts.reaper = std::move(*reaper);
   parts.census = std::make_unique<Census>(*parts.volume, *parts.reaper);
   parts.checker = std::make_unique<Checker>(*parts.volume, *parts.trash);
+  parts.volume->found_unit = [&census = *parts.census] { census.look_again(); };
+  parts.watch =
+      std::make_unique<IndexWatch>(*parts.volume, *parts.opened.steady, *parts.exports,
+                                   [&census = *parts.census] { return census.progress().running; });
+  parts.volume->look_after_index = [&watch = *parts.watch] { watch.look(); };
   parts.filesystem = std::make_unique<Filesystem>(
       *parts.volume, *parts.reaper, parts.channel, options.passthrough_from,
       parts.descriptors - parts.descriptors / kSpareShare);
@@ -352,7 +370,9 @@ void leave_clean(Parts& parts) {
   const std::size_t dirty = parts.units->flush(parts.clock.wall_now(), Duration::zero(), true);
   if (dirty > 0) {
     spdlog::warn("event=unmounted_while_counting units={}", dirty);
-  } else if (!parts.index->mark_clean()) {
+  } else if (!parts.watch->settle()) {
+    spdlog::error("event=index_not_clean action=counted_again_at_the_next_mount");
+  } else if (!parts.opened.index->mark_clean()) {
     spdlog::error("event=index_not_marked_clean");
   }
   spdlog::info("event=unmounted dirty_units={}", dirty);
@@ -375,6 +395,7 @@ std::expected<int, std::string> run_daemon(const Options& options,
   if (!policy) return std::unexpected(policy.error());
   Parts parts;
   parts.descriptors = raise_descriptor_limit();
+  parts.whole_filesystem = is_whole_filesystem(options.backing);
   parts.rules = std::make_unique<Rules>(std::make_shared<const Policy>(std::move(*policy)));
   parts.directories =
       std::make_unique<DirCache>(std::min(kDirectoriesMax, parts.descriptors / kDirectoriesShare));
@@ -385,9 +406,11 @@ std::expected<int, std::string> run_daemon(const Options& options,
   if (const auto built = build_service(options, parts); !built)
     return std::unexpected(built.error());
   parts.reaper->prepare();
-  parts.census->prepare();
-  const auto marked = parts.index->mark_mounted(parts.processes->boot_id(), parts.clock.wall_now());
+  parts.census->prepare(parts.watch->must_recount(parts.opened, parts.whole_filesystem));
+  const auto marked =
+      parts.opened.index->mark_mounted(parts.processes->boot_id(), parts.clock.wall_now());
   if (!marked) return cannot("cannot write the index", marked.error(), "");
+  parts.watch->begin(parts.opened);
 
   MountOptions mount_options;
   mount_options.mountpoint = options.mountpoint;

@@ -68,6 +68,12 @@ std::optional<uid_t> user_of_scope(std::string_view scope) {
   return uid;
 }
 
+// Counters that a change behind the mount's back has left below zero mean nothing, and the status
+// says so.
+Usage at_least_zero(const Usage& usage) {
+  return {std::max(usage.bytes, Bytes{0}), std::max<std::int64_t>(usage.inodes, 0)};
+}
+
 }  // namespace
 
 std::vector<ClassView> Control::class_views() const {
@@ -86,8 +92,8 @@ std::vector<ClassView> Control::class_views() const {
     view.name = rule.name;
     view.kind = rule.kind == ClassKind::tree ? "tree" : "lock";
     view.units = counts[rule.name];
-    view.usage =
-        rule.kind == ClassKind::tree ? volume_.ledger.class_usage(rule.name) : held[rule.name];
+    view.usage = at_least_zero(rule.kind == ClassKind::tree ? volume_.ledger.class_usage(rule.name)
+                                                            : held[rule.name]);
     views.push_back(std::move(view));
   }
   return views;
@@ -98,7 +104,7 @@ std::vector<UserView> Control::user_views(const Caller& caller) const {
   for (const UsageLedger::Scope& scope : volume_.ledger.scopes()) {
     const auto uid = user_of_scope(scope.name);
     if (!uid || scope.usage == Usage{} || (caller.uid != 0 && caller.uid != *uid)) continue;
-    views.push_back({user_name(*uid), *uid, scope.usage});
+    views.push_back({user_name(*uid), *uid, at_least_zero(scope.usage)});
   }
   std::ranges::sort(views, std::greater(), [](const UserView& v) { return v.usage.bytes; });
   keep_first(views, kUsersMax);
@@ -134,7 +140,10 @@ StatusView Control::status_view(const Caller& caller) {
   view.mount = facts_.mount;
   view.mode = policy->mode == Mode::enforce ? "enforce" : "observe";
   view.enforcing = reaper.enforcing;
+  view.degraded = volume_.health.sentences();
   if (!reaper.running) view.degraded.emplace_back("the reaper is not running");
+  const VolumeState state = volume_.index.volume_state();
+  if (state.rebuilt()) view.index_rebuilt = state.rebuilt_at;
   view.transport = facts_.io_uring() ? "io_uring" : "/dev/fuse";
   view.passthrough = facts_.passthrough();
   view.backing = {facts_.backing, filesystem_type(volume_.backing.root())};
@@ -173,6 +182,7 @@ ControlReply Control::units(const Caller& caller, const ControlRequest& request)
   UnitsView all;
   for (const UnitRef& unit : volume_.units.all()) {
     UnitView one = view(*unit, now);
+    one.usage = at_least_zero(one.usage);
     if (!path_within(one.path, request.path) || !wanted_user(caller, filter, one.owner.uid) ||
         (!filter.class_name.empty() && filter.class_name != one.class_name) ||
         (!filter.job.empty() && filter.job != one.owner.job) ||

@@ -55,6 +55,10 @@ LockReaper::Outcome LockReaper::settle_due(const LockRef& lock) {
     keep(lock, *judged);
     return Outcome::kept;
   }
+  if (volume_.health.removal_paused()) {
+    reschedule(lock, later(now(), kLockRetry));
+    return Outcome::kept;
+  }
   if (!enforcing()) {
     would_remove(lock, *judged);
     return Outcome::kept;
@@ -139,7 +143,7 @@ Report LockReaper::expire(const LockRef& lock, bool dry_run) {
       report.blockers.push_back({Reason::use_unknown, std::move(why)});
       return report;
     };
-    if (!enforcing()) return refuse("the policy only observes");
+    if (auto held_back = removal_held(volume_)) return refuse(std::move(*held_back));
     if (remove(lock, RemovalReason::request, kPatience) != Outcome::removed) {
       return refuse("it is in use just now");
     }
@@ -247,7 +251,7 @@ EventRecord LockReaper::event_of(const Judged& judged, EventRecord::Kind kind) c
   return event;
 }
 
-bool LockReaper::enforcing() const { return volume_.rules.policy()->mode == Mode::enforce; }
+bool LockReaper::enforcing() const { return !removal_held(volume_); }
 
 void LockReaper::reschedule(const LockRef& lock, WallTime due) {
   const MutexLock held(lock->mu);

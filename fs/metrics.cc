@@ -33,6 +33,11 @@ class StatusMetrics final : public prometheus::Collectable {
     gauge("ebbfs_enforcing", "1 when what is due is removed, 0 when it is only recorded.",
           status.enforcing ? 1 : 0);
     gauge("ebbfs_provisional", "1 while usage is still being counted.", status.provisional ? 1 : 0);
+    gauge("ebbfs_degraded", "How many troubles `ebbctl status` tells of.",
+          static_cast<double>(status.degraded.size()));
+    gauge("ebbfs_index_rebuilt_timestamp_seconds",
+          "When a lost index was last replaced by a new one, 0 when that never was.",
+          status.index_rebuilt ? seconds(*status.index_rebuilt) : 0);
     gauge("ebbfs_expiry_overdue_seconds", "How late the oldest removal is that nothing holds back.",
           std::chrono::duration<double>(status.overdue).count());
     gauge("ebbfs_last_reclaim_timestamp_seconds",

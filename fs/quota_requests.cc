@@ -136,6 +136,7 @@ ControlReply Control::quota_set(const Caller& caller, const ControlRequest& requ
   if (const auto set = volume_.quotas.set(*scope, limits, caller.uid); !set) {
     return refused("the index does not take it: " + std::string(std::strerror(code(set.error()))));
   }
+  volume_.quotas.export_to(volume_.exports);
   journal_quota(caller, *scope, "set");
   return quota_list(caller, request);
 }
@@ -153,6 +154,7 @@ ControlReply Control::quota_clear(const Caller& caller, const ControlRequest& re
     return refused("nothing is set for " + request.scope +
                    "; limits of the policy are changed in its file");
   }
+  volume_.quotas.export_to(volume_.exports);
   journal_quota(caller, *scope, "cleared");
   return quota_list(caller, request);
 }

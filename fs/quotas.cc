@@ -7,6 +7,7 @@
 #include <array>
 
 #include "fs/control_protocol.h"
+#include "fs/exports.h"
 #include "fs/user_names.h"
 
 namespace ebbfs {
@@ -169,6 +170,12 @@ Status Quotas::set(const std::string& scope, const ScopeLimits& limits, uid_t by
   }
   apply();
   return {};
+}
+
+void Quotas::export_to(Exports* exports) {
+  if (exports == nullptr) return;
+  const MutexLock changing(changing_mu_);
+  if (const auto records = index_.load_quotas()) (void)exports->write_quotas(*records);
 }
 
 Result<bool> Quotas::clear(const std::string& scope) {

@@ -25,6 +25,8 @@
 
 namespace ebbfs {
 
+class Exports;
+
 class Quotas {
  public:
   // All outlive the object.
@@ -53,6 +55,8 @@ class Quotas {
       EXCLUDES(mu_);
   // False when nothing was set.
   [[nodiscard]] Result<bool> clear(const std::string& scope) EXCLUDES(mu_);
+  // Brings .ebbfs/quotas up to date; no-op for null.
+  void export_to(Exports* exports) EXCLUDES(mu_);
   [[nodiscard]] QuotaInForce in_force(std::string_view scope) const EXCLUDES(mu_);
 
   struct Row {

@@ -247,9 +247,11 @@ void Reaper::keep_house() {
     settled_ = now;
     locks_.settle();
     volume_.quotas.watch();
+    if (volume_.look_after_index) volume_.look_after_index();
   }
   if (now - flushed_ >= kFlushEach) {
     flushed_ = now;
+    export_pins(volume_);
     volume_.units.flush(volume_.clock.wall_now(), kFlushIdle, false);
     brake_.keep_clock();
   }
@@ -261,8 +263,8 @@ ReaperState Reaper::state() {
   const WallTime now = volume_.clock.wall_now();
   state.running = running_;
   state.brake = brake_.state();
-  state.enforcing = running_ && volume_.rules.policy()->mode == Mode::enforce &&
-                    state.brake.cause == BrakeRecord::Cause::none;
+  state.enforcing =
+      running_ && !removal_held(volume_) && state.brake.cause == BrakeRecord::Cause::none;
   count_due(state);
   const WallTime last = std::max(units_.last_removal(), locks_.last_removal());
   if (last != WallTime{}) state.last_removal = last;

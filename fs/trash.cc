@@ -49,11 +49,11 @@ Status Trash::load() {
   if (!records) return std::unexpected(records.error());
   for (TrashRecord& record : *records) {
     (void)volume_.backing.unlink(volume_.backing.trash_dir(), scratch_name(record.id).c_str());
-    auto settled = record.stage == TrashRecord::Stage::intent ? settle_intent(std::move(record))
-                                                              : settle_stored(std::move(record));
+    auto settled =
+        record.stage == TrashRecord::Stage::intent ? settle_intent(record) : settle_stored(record);
     if (!settled) return settled;
   }
-  return {};
+  return find_strays(*records);
 }
 
 Status Trash::settle_intent(TrashRecord record) {

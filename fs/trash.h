@@ -18,6 +18,8 @@
 // for that. A purge gives back each inode as its last name goes. What is charged for a purge that a
 // crash has interrupted is the whole of what it began with, until it ends: never too little.
 //
+// What lies there without a record (trash_strays.cc) gets one: nothing is deleted unseen.
+//
 // Threading: any thread; deletion has one of its own. Lock order: `mu_` is a leaf.
 #pragma once
 
@@ -105,7 +107,8 @@ class Trash {
 
   // Queues the deletion of `id` (its deadline has come).
   void purge(TrashId id) EXCLUDES(mu_);
-  // Deletes all that is queued, now and here; for tests, and where space is needed at once.
+  // Counts what was found without a record, then deletes all that is queued, now and here; for
+  // tests, and where space is needed at once.
   void purge_queued() EXCLUDES(mu_);
 
   struct Held {
@@ -136,9 +139,10 @@ class Trash {
   struct Entry {
     TrashRecord record;
     UnitRef holder;
-    enum class State : std::uint8_t { kept, restoring, purging } state = State::kept;
+    enum class State : std::uint8_t { kept, restoring, purging, uncounted } state = State::kept;
     bool begun = false;        // some of it is deleted: no way back
     bool overcharged = false;  // and was so by an earlier run, which is charged still
+    bool uncharged = false;    // nothing is charged for it
   };
 
   // trash.cc: load() and take().
@@ -150,6 +154,13 @@ class Trash {
   [[nodiscard]] Status move_in(const Removal& removal, const TrashRecord& record);
   void take_git_admin(const GitAdmin& admin, TrashRecord& record);
   void move_charges(const Along& along, const UnitRef& holder);
+
+  // trash_strays.cc. `known`: what has a record.
+  [[nodiscard]] Status find_strays(const std::vector<TrashRecord>& known) EXCLUDES(mu_);
+  [[nodiscard]] TrashRecord describe_stray(TrashId id, const std::vector<UnitRecord>& units,
+                                           const std::vector<LockRecord>& locks);
+  void adopt_stray(const TrashRecord& record) EXCLUDES(mu_);
+  void count_strays() EXCLUDES(mu_);
 
   // trash_restore.cc.
   struct Plan;  // of one restore: where to, what it will be charged, what becomes of git's entry

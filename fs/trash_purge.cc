@@ -40,6 +40,7 @@ void Trash::stop() {
 }
 
 void Trash::run() {
+  count_strays();
   for (;;) {
     TrashId id{};
     {
@@ -67,6 +68,7 @@ void Trash::purge(TrashId id) {
 }
 
 void Trash::purge_queued() {
+  count_strays();
   TrashId id{};
   while (next_queued(id)) purge_one(id, [] { return true; });
 }
@@ -137,6 +139,7 @@ Status Trash::purge_files(const Entry& entry, const std::function<bool()>& proce
   const int trash = backing.trash_dir();
   UnitAccounts& accounts = entry.holder->accounts();
   const PurgeHooks hooks{[&](const Attributes& gone) {
+                           if (entry.uncharged) return;
                            volume_.ledger.settle(
                                volume_.ledger.cell(accounts, gone.stx_uid, gone.stx_gid),
                                -charge_for(gone));

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "fs/unit_recovery.h"
+#include "fs/stale_units.h"
 
 namespace ebbfs {
 namespace {
@@ -19,6 +20,8 @@ using Action = Verdict::Action;
 constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
 // After something could not be found out.
 constexpr Duration kRetryUnknown = std::chrono::seconds(1);
+// While removal is paused.
+constexpr Duration kRetryPaused = std::chrono::seconds(10);
 // Nothing is looked at again at once.
 constexpr Duration kAtLeast = std::chrono::milliseconds(1);
 // Units remembered as told of; more cost an event told twice.
@@ -58,6 +61,10 @@ void UnitReaper::judge(UnitId id) {
   Judged judged = judge_now(unit, Clocks::apply, *probe_);
   if (judged.verdict.action == Action::keep) {
     keep(unit, judged);
+    return;
+  }
+  if (volume_.health.removal_paused()) {
+    reschedule(unit, later(now(), kRetryPaused));
     return;
   }
   if (!enforcing()) {
@@ -225,7 +232,7 @@ void UnitReaper::reschedule(const UnitRef& unit, WallTime due) {
   }
 }
 
-bool UnitReaper::enforcing() const { return volume_.rules.policy()->mode == Mode::enforce; }
+bool UnitReaper::enforcing() const { return !removal_held(volume_); }
 
 Report UnitReaper::report(const UnitRef& unit) {
   BusyProbe probe(volume_, locks_, mounted_);

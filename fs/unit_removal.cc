@@ -28,8 +28,8 @@ UnitReaper::Expired UnitReaper::expire(const UnitRef& unit, bool dry_run) {
     expired.report.verdict.action = Action::keep;
     expired.report.blockers.push_back({Reason::use_unknown, std::move(why)});
   };
-  if (!enforcing()) {
-    refuse("the policy only observes");
+  if (auto held = removal_held(volume_)) {
+    refuse(std::move(*held));
     return expired;
   }
   const Outcome outcome = remove(unit, Clocks::ignore, probe, judged, expired.trash);

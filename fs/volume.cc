@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+#include "fs/exports.h"
+
 namespace ebbfs {
 namespace {
 
@@ -48,9 +50,14 @@ Result<UnitRef> record_unit(Volume& volume, const Inode::Place& parent, std::str
   record.class_name = volume.rules.policy()->classes[match.tree_class].name;
   record.owner.job = volume.rules.classifier().job(match);
   const WallTime due = unit_deadline(volume, record);
-  // What was there before us is still being counted, and this with it.
-  record.dirty = maker == nullptr && volume.units.root()->counting();
-  return volume.units.create(std::move(record), due);
+  if (maker != nullptr) return volume.units.create(std::move(record), due);
+  // What was there before us is still being counted, and this with it; what was put there behind
+  // our back has to be.
+  record.dirty = true;
+  record.pinned = volume.exports != nullptr && volume.exports->take_pin(record.path);
+  auto unit = volume.units.create(std::move(record), due);
+  if (unit && volume.found_unit) volume.found_unit();
+  return unit;
 }
 
 }  // namespace
@@ -112,6 +119,21 @@ Result<std::string> path_of(Volume& volume, Inode& directory) {
   const auto fd = directory_fd(volume, directory);
   if (!fd) return std::unexpected(fd.error());
   return volume.backing.path_of((*fd)->get());
+}
+
+std::optional<std::string> removal_held(const Volume& volume) {
+  if (volume.rules.policy()->mode != Mode::enforce) return "the policy only observes";
+  if (volume.health.removal_paused()) return volume.health.why_paused();
+  return {};
+}
+
+void export_pins(Volume& volume) {
+  if (volume.exports == nullptr) return;
+  std::vector<std::string> pinned;
+  for (const UnitRef& unit : volume.units.all()) {
+    if (unit->pinned()) pinned.push_back(unit->path());
+  }
+  (void)volume.exports->write_pins(pinned);
 }
 
 WallTime unit_deadline(const Volume& volume, const UnitRecord& unit) {

@@ -14,13 +14,17 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "fs/accounting.h"
 #include "fs/agenda.h"
 #include "fs/backing.h"
 #include "fs/clock.h"
 #include "fs/dir_cache.h"
+#include "fs/health.h"
 #include "fs/inode_table.h"
 #include "fs/lock_table.h"
 #include "fs/process_table.h"
@@ -32,6 +36,8 @@
 #include "policy/limits.h"
 
 namespace ebbfs {
+
+class Exports;
 
 // The policy in force. Globs and classes are fixed while mounted (states of directories come from
 // them); limits can be replaced by a reload.
@@ -74,7 +80,21 @@ struct Volume {
   Quotas& quotas;
   // Two looks at the same unknown top must not record two units.
   Mutex recording_mu{};
+  Health health{};
+  // What outlives the index; null where nothing does (in tests). Set before requests are served, as
+  // what follows.
+  Exports* exports = nullptr;
+  // A unit was found that nobody had recorded, and has to be counted.
+  std::function<void()> found_unit{};
+  // Called now and then by the reaper's thread.
+  std::function<void()> look_after_index{};
 };
+
+// Why nothing is removed that is due; nothing when it is.
+[[nodiscard]] std::optional<std::string> removal_held(const Volume& volume);
+
+// Brings .ebbfs/pins up to date.
+void export_pins(Volume& volume);
 
 // A descriptor of the directory `inode`, from the cache or opened by handle. ESTALE when it is no
 // more.

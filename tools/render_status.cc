@@ -37,9 +37,9 @@ std::vector<std::string> warnings(const StatusView& status, WallTime now) {
         "the policy, then: ebbctl policy reload");
   }
   if (status.adopt_grace_until && *status.adopt_grace_until > now) {
-    lines.push_back("first mount: nothing is removed for " +
-                    human_duration(*status.adopt_grace_until - now) + ", until " +
-                    absolute(*status.adopt_grace_until));
+    lines.push_back(std::string(status.index_rebuilt ? "index rebuilt" : "first mount") +
+                    ": nothing is removed for " + human_duration(*status.adopt_grace_until - now) +
+                    ", until " + absolute(*status.adopt_grace_until));
   }
   if (status.brake) {
     lines.push_back("brake: " + plain(status.brake->text) +
