@@ -16,6 +16,8 @@
 #include <expected>
 #include <fstream>
 
+#include "fs/holders.h"
+
 namespace ebbfs {
 namespace {
 
@@ -29,6 +31,7 @@ constexpr unsigned long kBackingOpen = _IOW(229, 1, BackingMap);
 constexpr unsigned long kBackingClose = _IOW(229, 2, std::uint32_t);
 
 constexpr unsigned kThreadsMax = 10;
+constexpr std::size_t kHoldersShown = 20;
 
 bool has(const std::vector<std::string>& options, std::string_view wanted) {
   return std::ranges::find(options, wanted) != options.end();
@@ -188,7 +191,14 @@ void Mount::stop() {
   // Somebody may have unmounted already: what is there now is then the volume itself.
   const auto there = device_at(mountpoint_);
   if (there && *there == device_ && ::umount2(mountpoint_.c_str(), 0) != 0) {
-    spdlog::warn("event=unmount_busy mount={} errno={} action=lazy", mountpoint_, errno);
+    const int why = errno;
+    // Asked before it is detached, while whoever holds it can still be seen to.
+    const auto holders = holders_of(device_, kHoldersShown);
+    spdlog::warn("event=unmount_busy mount={} errno={} action=lazy holders={}{}", mountpoint_, why,
+                 holders.size(), holders.size() == kHoldersShown ? " or more" : "");
+    for (const std::string& holder : holders) {
+      spdlog::warn("event=unmount_busy mount={} held_by=\"{}\"", mountpoint_, holder);
+    }
     (void)::umount2(mountpoint_.c_str(), MNT_DETACH);
   }
   fuse_session_exit(session_);
