@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "fs/daemon.h"
+#include "fs/forget.h"
 #include "fs/unique_fd.h"
 
 namespace ebbfs {
@@ -105,6 +106,7 @@ int main(int argc, char** argv) {
     return stop->exit_code;
   }
   const auto& options = std::get<ebbfs::Options>(parsed);
+  if (options.forget) return ebbfs::forget_volume(options.mountpoint, options.yes);
   if (!options.foreground) return ebbfs::run_in_background(options);
   return ebbfs::run(
       options, [] {},

@@ -21,8 +21,9 @@ constexpr std::string_view kFooter =
     "  ebbfs --policy /etc/ebbfs/policy.toml /mnt/ebs\n"
     "  ebbfs --backing /data/scratch /mnt/ebs  manage another directory\n"
     "  ebbfs -o nosuid,nodev /mnt/ebs          with options of mount(8)\n"
-    "  umount /mnt/ebs                         and it is a plain directory again\n"
-    "Then ask `ebbctl status /mnt/ebs`. Exit codes: 0 mounted, 1 not mounted, 2 usage.";
+    "  umount /mnt/ebs                         the files are a plain directory again\n"
+    "  ebbfs --forget /mnt/ebs                 and .ebbfs/ is gone, with what is in the trash\n"
+    "Then ask `ebbctl status /mnt/ebs`. Exit codes: 0 mounted (forgotten), 1 not, 2 usage.";
 
 std::string absolute(const std::string& path) {
   std::error_code ignored;
@@ -89,6 +90,9 @@ std::variant<Options, OptionsExit> parse_options(int argc, const char* const* ar
   app.add_option("--backing", options.backing, "directory to manage (default: the mountpoint)");
   app.add_option("--policy", options.policy, "policy file (default: the built-in policy)");
   app.add_option("--metrics", options.metrics, "ADDR:PORT for Prometheus to scrape");
+  app.add_flag("--forget", options.forget,
+               "make the unmounted volume a plain directory again: removes .ebbfs/ in it");
+  app.add_flag("--yes", options.yes, "with --forget: do not ask");
   app.add_flag("-f,--foreground", options.foreground, "stay in the foreground, log to stderr");
   app.add_option("--transport", options.transport, "auto, io_uring or dev (/dev/fuse)");
   app.add_option("--log-level", options.log_level, "debug, info, warn or error");
@@ -101,6 +105,9 @@ std::variant<Options, OptionsExit> parse_options(int argc, const char* const* ar
     std::ostringstream problem;
     const int code = app.exit(error, out, problem);
     return OptionsExit{code == 0 ? 0 : 2, code == 0 ? out.str() : problem.str()};
+  }
+  if (options.yes && !options.forget) {
+    return OptionsExit{2, "ebbfs: --yes goes with --forget\n"};
   }
   if (const auto wrong = take_all(lists, options)) return OptionsExit{2, "ebbfs: " + *wrong + "\n"};
   if (options.transport != "auto" && options.transport != "io_uring" &&

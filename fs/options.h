@@ -18,6 +18,8 @@ struct Options {
   std::string transport = "auto";  // "auto", "io_uring" or "dev"
   std::string log_level = "info";
   bool foreground = false;
+  bool forget = false;                // remove .ebbfs/ of `mountpoint`, mount nothing
+  bool yes = false;                   // without asking
   std::int64_t passthrough_from = 0;  // bytes; < 0: never
   std::vector<std::string> mount_options;
 };
