@@ -114,7 +114,7 @@ Ground::Ground(const std::string& filesystem, const std::string& scratch, const 
     : path_(scratch + "/" + filesystem) {
   must("mkdir -p " + path_);
   if (filesystem == "tmpfs") {
-    must("mount -t tmpfs -o size=" + size + " tmpfs " + path_);
+    must("mount -t tmpfs -o nr_inodes=0,size=" + size + " tmpfs " + path_);
     return;
   }
   image_ = path_ + ".image";
