@@ -177,7 +177,7 @@ Status UsageLedger::reserve(Cell& cell, const Usage& delta, WallTime now) {
   if (const auto refused = charge_all(std::span(charges).first(count), now)) {
     return fail(charges[*refused].account == &volume_ ? ENOSPC : EDQUOT);
   }
-  cell.own_.add(delta);
+  cell.add(delta);
   return {};
 }
 
@@ -185,7 +185,7 @@ void UsageLedger::settle(Cell& cell, const Usage& delta) {
   for (Account* scope : cell.scopes_) {
     if (scope != nullptr) scope->add(delta);
   }
-  cell.own_.add(delta);
+  cell.add(delta);
   if (delta.bytes.n >= 0 && delta.inodes >= 0) return;
   const Usage left = cell.usage();
   if (left.bytes.n < 0 || left.inodes < 0) went_below_zero_.store(true, kRelaxed);
@@ -223,8 +223,8 @@ Status UsageLedger::begin_move(Cell& from, Cell& to, const Usage& usage, WallTim
 
 void UsageLedger::end_move(Cell& from, Cell& to, const Usage& usage) {
   shrink_all(MoveCharges(from, to, usage).all());
-  from.own_.add(-usage);
-  to.own_.add(usage);
+  from.add(-usage);
+  to.add(usage);
 }
 
 void UsageLedger::cancel_move(Cell& from, Cell& to, const Usage& usage) {

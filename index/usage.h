@@ -111,7 +111,9 @@ class Cell {
   const uid_t uid;
   const gid_t gid;
 
-  [[nodiscard]] Usage usage() const { return own_.usage(); }
+  [[nodiscard]] Usage usage() const {
+    return {{bytes_.load(std::memory_order_relaxed)}, inodes_.load(std::memory_order_relaxed)};
+  }
 
  private:
   friend class UsageLedger;
@@ -124,8 +126,14 @@ class Cell {
   static constexpr std::array kPolicyScopes = {class_of_unit, user, group, job};
 
   void leave_policy_scopes();
+  void add(const Usage& delta) {
+    bytes_.fetch_add(delta.bytes.n, std::memory_order_relaxed);
+    inodes_.fetch_add(delta.inodes, std::memory_order_relaxed);
+  }
 
-  Account own_;
+  // No Account: it has no limits of its own, and there is one in every unit.
+  std::atomic<std::int64_t> bytes_{0};
+  std::atomic<std::int64_t> inodes_{0};
   // Null where there is none. Written when the cell is made and while its unit is still.
   std::array<Account*, kScopes> scopes_{};
 };
