@@ -101,10 +101,11 @@ std::vector<Checker::Directory> Checker::take_waiting() {
 // Open files that had no name at the instant, or have lost it since.
 void Checker::count_nameless(const UnitRef& unit, const std::vector<InodeId>& nameless) {
   for (const InodeId id : nameless) {
-    const InodeRef inode = volume_.inodes.find(id);
-    if (!inode || inode->unit() != unit) continue;
-    const MutexLock size_lock(inode->size_mu);
-    const Inode::Extent& extent = inode->extent;
+    const InodeRef found = volume_.inodes.find(id);
+    if (!found || found->unit() != unit) continue;
+    Inode& inode = *found;
+    const MutexLock size_lock(inode.size_mu);
+    const Inode::Extent& extent = inode.extent;
     if (extent.opens == 0 || !extent.unlinked) continue;
     volume_.accounting.recount().count(unit->id(), id, extent.uid, extent.gid,
                                        {charge_for_size(extent.size), 1});

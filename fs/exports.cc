@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 #include "fs/export_text.h"
 #include "fs/unique_fd.h"
@@ -125,9 +126,29 @@ void Exports::leave() {
 }
 
 std::optional<std::uint64_t> Exports::inodes_in_use() const {
-  struct statvfs status{};
-  if (::fstatvfs(state_dir_, &status) != 0 || status.f_files == 0) return {};
-  return status.f_files - status.f_ffree;
+  // Without those of the index, whose files come and go when it is opened and closed, and
+  // meanwhile: counted until two looks agree.
+  constexpr int kLooks = 5;
+  std::uint64_t before = files_of_index();
+  for (int look = 0; look < kLooks; ++look) {
+    struct statvfs status{};
+    if (::fstatvfs(state_dir_, &status) != 0 || status.f_files == 0) return {};
+    const std::uint64_t own = files_of_index();
+    if (own == before) return status.f_files - status.f_ffree - own;
+    before = own;
+  }
+  return {};
+}
+
+std::uint64_t Exports::files_of_index() const {
+  std::error_code error;
+  const std::filesystem::path index = "/proc/self/fd/" + std::to_string(state_dir_) + "/index";
+  std::uint64_t files = 0;
+  for (std::filesystem::directory_iterator entry(index, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    ++files;
+  }
+  return files;
 }
 
 Status Exports::replace(const char* name, const std::string& text) {

@@ -59,10 +59,11 @@ class Exports {
   // The index is clean and about to be closed. No-op when it is not trusted.
   void leave() EXCLUDES(mu_);
 
-  // Inodes in use on the filesystem.
+  // Inodes in use on the filesystem, but for those of the index; nothing when that is not known.
   [[nodiscard]] std::optional<std::uint64_t> inodes_in_use() const;
 
  private:
+  [[nodiscard]] std::uint64_t files_of_index() const;
   Status replace(const char* name, const std::string& text) REQUIRES(mu_);
 
   const int state_dir_;

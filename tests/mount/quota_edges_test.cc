@@ -132,10 +132,11 @@ INSTANTIATE_TEST_SUITE_P(, QuotaOnFullBacking, testing::ValuesIn(kFilesystems), 
 TEST_P(QuotaOnFullBacking, EveryWayToGrowGivesBackWhatDidNotLand) {
   ASSERT_EQ(run("mkdir units/u && head -c 4M /dev/urandom >plain/source").exit_code, 0);
   set("unit:units/u --bytes 2G");
-  for (const char* command : {"fallocate -l 1G units/u/f", "dd if=/dev/zero of=units/u/f bs=1M",
-                              "while dd if=plain/source bs=1M >>units/u/f; do :; done; false",
-                              "n=0; while dd if=plain/source bs=1M of=units/u/g$((n++)); do :; done; false",
-                              "dd if=/dev/zero of=units/u/h bs=4k oflag=direct"}) {
+  for (const char* command :
+       {"fallocate -l 1G units/u/f", "dd if=/dev/zero of=units/u/f bs=1M",
+        "while dd if=plain/source bs=1M >>units/u/f; do :; done; false",
+        "n=0; while dd if=plain/source bs=1M of=units/u/g$((n++)); do :; done; false",
+        "dd if=/dev/zero of=units/u/h bs=4k oflag=direct"}) {
     const Ran ran = run(std::string("LC_ALL=C ") + command + " 2>&1");
     EXPECT_NE(ran.exit_code, 0) << command;
     EXPECT_TRUE(eventually([&] { return held("unit:units/u") == volume_->count("units/u"); }, 5s))
