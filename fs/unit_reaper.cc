@@ -8,8 +8,8 @@
 
 #include <algorithm>
 
-#include "fs/unit_recovery.h"
 #include "fs/stale_units.h"
+#include "fs/unit_recovery.h"
 
 namespace ebbfs {
 namespace {
