@@ -141,6 +141,7 @@ class Checker {
   [[nodiscard]] Status settle_seen(const UnitRef& unit);
   [[nodiscard]] Status record_strangers();
   void count_nameless(const UnitRef& unit, const std::vector<InodeId>& nameless);
+  void count_if_nameless(Inode& inode, UnitId unit);
   [[nodiscard]] std::vector<Directory> take_waiting() EXCLUDES(mu_);
   [[nodiscard]] Status freeze(Unit& unit);  // then to be thawed
   [[nodiscard]] Seen seen(const Attributes& attributes) const;

@@ -101,15 +101,16 @@ std::vector<Checker::Directory> Checker::take_waiting() {
 // Open files that had no name at the instant, or have lost it since.
 void Checker::count_nameless(const UnitRef& unit, const std::vector<InodeId>& nameless) {
   for (const InodeId id : nameless) {
-    const InodeRef found = volume_.inodes.find(id);
-    if (!found || found->unit() != unit) continue;
-    Inode& inode = *found;
-    const MutexLock size_lock(inode.size_mu);
-    const Inode::Extent& extent = inode.extent;
-    if (extent.opens == 0 || !extent.unlinked) continue;
-    volume_.accounting.recount().count(unit->id(), id, extent.uid, extent.gid,
-                                       {charge_for_size(extent.size), 1});
+    const InodeRef inode = volume_.inodes.find(id);
+    if (inode && inode->unit() == unit) count_if_nameless(*inode, unit->id());
   }
+}
+
+void Checker::count_if_nameless(Inode& inode, UnitId unit) {
+  const MutexLock size_lock(inode.size_mu);
+  if (inode.extent.opens == 0 || !inode.extent.unlinked) return;
+  volume_.accounting.recount().count(unit, inode.id, inode.extent.uid, inode.extent.gid,
+                                     {charge_for_size(inode.extent.size), 1});
 }
 
 Status Checker::enter_top(const UnitRef& unit) {

@@ -16,7 +16,7 @@ namespace ebbfs {
 namespace {
 
 // Longer than a rename may keep a unit frozen.
-constexpr Duration kCheckPatience = std::chrono::seconds(3);
+constexpr Duration kCheckPatience = std::chrono::seconds(15);
 
 constexpr dev_t kDevice = 77;
 constexpr const char* kMountPath = "/mnt/rig";
