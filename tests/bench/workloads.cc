@@ -134,7 +134,7 @@ void run_loops(const Served& served, const Scale& scale, int round, const Report
   fs::create_directory(at);
   report({"lock cycle", Unit::microseconds, 3.0}, each(lock_cycles(at, count)));
   report({"lock cycle in locks/"}, each(lock_cycles(served.path() + "/locks", count)));
-  for (const std::size_t kib : {1, 4, 16, 64}) {
+  for (const std::size_t kib : {1U, 4U, 16U, 64U}) {
     const std::string size = std::to_string(kib) + " KiB";
     const std::string in = at + "/" + std::to_string(kib);
     Line make{"create+write+close " + size};
