@@ -18,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kFilesADirectory = 20;
-constexpr int kWalkedDirectory = 1000;
 
 // Wall time of a command; the shell's start is in it, for everybody.
 double milliseconds_of(const std::string& command, const std::string& directory) {
