@@ -28,6 +28,8 @@ std::string_view to_string(Reason reason) {
       return "use_unknown";
     case Reason::brake:
       return "brake";
+    case Reason::recent:
+      return "recent";
     case Reason::adopt_grace:
       return "adopt_grace";
     case Reason::owner_alive:
@@ -42,6 +44,8 @@ std::string_view to_string(Reason reason) {
       return "idle";
     case Reason::too_old:
       return "too_old";
+    case Reason::space:
+      return "space";
     case Reason::orphan:
       return "orphan";
     case Reason::untouched:

@@ -30,6 +30,7 @@ enum class Reason : std::uint8_t {
   use_unknown,     // one of these could not be found out
   adopt_grace,     // the volume was mounted for the first time a short while ago
   brake,           // removing waits for an administrator, see brake.h
+  recent,          // for space: used less than `keep` ago
   owner_alive,
   in_grace,   // orphan, grace not over
   lock_open,  // somebody has the lock open
@@ -37,6 +38,7 @@ enum class Reason : std::uint8_t {
   // go
   idle,       // unused for ttl
   too_old,    // made max_age ago
+  space,      // space is needed, and `keep` is over
   orphan,     // owner gone, grace over
   untouched,  // owner unknown or uncertain, untouched for ttl
 };

@@ -27,6 +27,9 @@ inline constexpr Duration kNoLimit = Duration::max();
 // ever because a key was left out.
 inline constexpr Duration kDefaultLockTtl = std::chrono::minutes(5);
 
+// Nor must a tree class that names no keep give up, for space, what was used a moment ago.
+inline constexpr Duration kDefaultKeep = std::chrono::hours(1);
+
 struct ClassRule {
   std::string name;  // [A-Za-z0-9_.-]+, unique
   ClassKind kind = ClassKind::tree;
@@ -115,7 +118,8 @@ struct PolicyError {
 // "4KiB", "8MiB", "1.5GiB", "10G" (binary as well), "4096", "4096B". Nothing when malformed,
 // negative, or 8 EiB and more.
 [[nodiscard]] std::optional<Bytes> parse_bytes(std::string_view text);
-[[nodiscard]] std::string format_duration(Duration duration);  // exact: "1h30m", "none"
-[[nodiscard]] std::string format_bytes_exact(Bytes bytes);     // exact: "20GiB", "4097"
+[[nodiscard]] std::string format_duration(Duration duration);        // exact: "1h30m", "none"
+[[nodiscard]] std::string format_bytes_exact(Bytes bytes);           // exact: "20GiB", "4097"
+[[nodiscard]] std::string format_threshold(const Threshold& value);  // exact: "85%", "10GiB"
 
 }  // namespace ebbfs

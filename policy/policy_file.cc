@@ -56,6 +56,7 @@ void read_volume(const toml::table& table, VolumeRule& volume, Complaints& compl
 }
 
 void read_tree_limits(TableReader& reader, ClassRule& rule) {
+  rule.keep = kDefaultKeep;
   reader.read("ttl", rule.ttl, {.none = true});
   reader.read("keep", rule.keep, {.zero = true, .none = true});
   reader.read("max_age", rule.max_age, {.none = true});

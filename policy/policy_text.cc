@@ -48,13 +48,6 @@ std::string percent(double fraction) {
   return text + '%';
 }
 
-std::string threshold(const Threshold& value) {
-  if (value.fraction) return percent(*value.fraction);
-  std::string text = format_bytes_exact(value.bytes.value_or(Bytes{}));
-  if (text.back() >= '0' && text.back() <= '9') text += 'B';  // a bare number is refused
-  return text;
-}
-
 std::string size_or_none(const std::optional<Bytes>& bytes) {
   return quote(bytes ? format_bytes_exact(*bytes) : "none");
 }
@@ -69,9 +62,9 @@ void line(std::string& out, std::string_view key, std::string_view value) {
 
 void append_volume(std::string& out, const VolumeRule& volume) {
   out += "\n[volume]\n";
-  line(out, "high", quote(threshold(volume.high)));
-  line(out, "low", quote(threshold(volume.low)));
-  line(out, "reserve", quote(threshold(volume.reserve)));
+  line(out, "high", quote(format_threshold(volume.high)));
+  line(out, "low", quote(format_threshold(volume.low)));
+  line(out, "reserve", quote(format_threshold(volume.reserve)));
   line(out, "trash_retention", quote(format_duration(volume.trash_retention)));
   line(out, "adopt_grace", quote(format_duration(volume.adopt_grace)));
   line(out, "brake_units", std::to_string(volume.brake_units));
@@ -106,6 +99,13 @@ void append_quota(std::string& out, const QuotaRule& quota) {
 }
 
 }  // namespace
+
+std::string format_threshold(const Threshold& value) {
+  if (value.fraction) return percent(*value.fraction);
+  std::string text = format_bytes_exact(value.bytes.value_or(Bytes{}));
+  if (text.back() >= '0' && text.back() <= '9') text += 'B';  // a bare number is refused
+  return text;
+}
 
 std::string to_toml(const Policy& policy) {
   std::string out;
