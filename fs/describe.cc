@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <cstddef>
+
 namespace ebbfs {
 namespace {
 
@@ -40,7 +43,20 @@ std::string process_text(const ProcessSeen& process) {
 std::string unit_rule_text(const ClassRule& rule, Reason reason) {
   if (reason == Reason::idle) return "idle " + format_duration(rule.ttl);
   if (reason == Reason::too_old) return "older than " + format_duration(rule.max_age);
+  if (reason == Reason::space) return "for space, kept " + format_duration(rule.keep);
   return "requested";
+}
+
+std::string bytes_text(Bytes bytes) {
+  constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes.n < 1024) return fmt::format("{} B", bytes.n);
+  auto amount = static_cast<double>(bytes.n) / 1024;
+  std::size_t unit = 0;
+  while (amount >= 1024 && unit + 1 < kUnits.size()) {
+    amount /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", amount, kUnits[unit]);
 }
 
 std::string lock_rule_text(const ClassRule& rule, const OwnerVerdict& verdict,

@@ -18,11 +18,15 @@ namespace ebbfs {
 // "pid 4242 (git)", or "an unknown process".
 [[nodiscard]] std::string process_text(const ProcessSeen& process);
 
-// The rule behind a unit's removal: "idle 24h", "older than 7d", "requested".
+// The rule behind a unit's removal: "idle 24h", "older than 7d", "for space, kept 1h",
+// "requested".
 [[nodiscard]] std::string unit_rule_text(const ClassRule& rule, Reason reason);
 // The rule behind a lock's: "owner killed, grace 5s", "owner unknown, untouched 5m".
 [[nodiscard]] std::string lock_rule_text(const ClassRule& rule, const OwnerVerdict& verdict,
                                          const OwnerState& owner);
+
+// About how much: "512 B", "1.2 GiB".
+[[nodiscard]] std::string bytes_text(Bytes bytes);
 
 // One thing that holds a unit or lock, in words for people.
 struct Blocker {

@@ -72,6 +72,13 @@ class Reaper final : public Agenda {
   [[nodiscard]] UnitReaper::Expired expire(const UnitRef& unit, bool dry_run) {
     return units_.expire(unit, dry_run);
   }
+  [[nodiscard]] UnitReaper::Evicted evict(const UnitRef& unit, const std::string& why,
+                                          BusyProbe& probe, Invalidator& tell) {
+    return units_.evict(unit, why, probe, tell);
+  }
+  [[nodiscard]] std::unique_ptr<BusyProbe> make_probe() { return units_.make_probe(); }
+  [[nodiscard]] BrakeRecord brake() const { return brake_.state(); }
+  [[nodiscard]] WallTime not_before() const { return units_.not_before(); }
   [[nodiscard]] Report expire(const LockRef& lock, bool dry_run) {
     return locks_.expire(lock, dry_run);
   }

@@ -23,12 +23,14 @@
 // Threading: any thread; deletion has one of its own. Lock order: `mu_` is a leaf.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <expected>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -110,6 +112,20 @@ class Trash {
   // Counts what was found without a record, then deletes all that is queued, now and here; for
   // tests, and where space is needed at once.
   void purge_queued() EXCLUDES(mu_);
+
+  // Where space is needed. What was removed first, of what is kept and not in `but`; nothing when
+  // there is none.
+  struct Oldest {
+    TrashId id;
+    Usage usage;
+  };
+  [[nodiscard]] std::optional<Oldest> oldest(const std::set<TrashId>& but) const EXCLUDES(mu_);
+  // Deletes it here and now, for as long as `proceed` says so; false when it is not gone then.
+  [[nodiscard]] bool purge_now(TrashId id, const std::function<bool()>& proceed) EXCLUDES(mu_);
+  // Some of it is being deleted just now.
+  [[nodiscard]] bool is_purging() const EXCLUDES(mu_);
+  // Somebody waits for the space: the deletion thread makes no pauses for as long.
+  void hurry(bool on) { hurried_.store(on, std::memory_order_relaxed); }
 
   struct Held {
     Usage usage;
@@ -196,6 +212,7 @@ class Trash {
   std::deque<TrashId> queue_ GUARDED_BY(mu_);
   bool stopping_ GUARDED_BY(mu_) = false;
   std::size_t deleted_ GUARDED_BY(mu_) = 0;  // by the deletion thread
+  std::atomic<bool> hurried_{false};         // one value, orders nothing
   std::thread thread_;
 };
 

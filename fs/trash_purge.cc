@@ -54,7 +54,7 @@ void Trash::run() {
 
 bool Trash::pace() {
   const MutexLock lock(mu_);
-  if (++deleted_ % kBatch != 0) return !stopping_;
+  if (++deleted_ % kBatch != 0 || hurried_.load(std::memory_order_relaxed)) return !stopping_;
   const auto until = std::chrono::steady_clock::now() + kPause;
   while (!stopping_ && changed_.wait_until(mu_, until)) {
   }
@@ -71,6 +71,29 @@ void Trash::purge_queued() {
   count_strays();
   TrashId id{};
   while (next_queued(id)) purge_one(id, [] { return true; });
+}
+
+std::optional<Trash::Oldest> Trash::oldest(const std::set<TrashId>& but) const {
+  const MutexLock lock(mu_);
+  const Entry* first = nullptr;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.state != Entry::State::kept || but.contains(id)) continue;
+    if (first == nullptr || entry.record.removed < first->record.removed) first = &entry;
+  }
+  if (first == nullptr) return std::nullopt;
+  return Oldest{first->record.id, first->holder->accounts().total().usage()};
+}
+
+bool Trash::purge_now(TrashId id, const std::function<bool()>& proceed) {
+  purge_one(id, proceed);
+  const MutexLock lock(mu_);
+  return !entries_.contains(id);
+}
+
+bool Trash::is_purging() const {
+  const MutexLock lock(mu_);
+  return std::ranges::any_of(
+      entries_, [](const auto& one) { return one.second.state == Entry::State::purging; });
 }
 
 bool Trash::next_queued(TrashId& id) {

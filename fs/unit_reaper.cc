@@ -10,6 +10,7 @@
 
 #include "fs/stale_units.h"
 #include "fs/unit_recovery.h"
+#include "policy/eviction.h"
 
 namespace ebbfs {
 namespace {
@@ -58,7 +59,7 @@ void UnitReaper::judge(UnitId id) {
     return;
   }
   if (!probe_) probe_ = std::make_unique<BusyProbe>(volume_, locks_, mounted_);
-  Judged judged = judge_now(unit, Clocks::apply, *probe_);
+  Judged judged = judge_now(unit, Cause::age, *probe_);
   if (judged.verdict.action == Action::keep) {
     keep(unit, judged);
     return;
@@ -71,8 +72,8 @@ void UnitReaper::judge(UnitId id) {
     would_remove(unit, judged);
     return;
   }
-  std::optional<TrashRecord> taken;
-  switch (remove(unit, Clocks::apply, *probe_, judged, taken)) {
+  Removal removal{Cause::age, invalidator_};
+  switch (remove(unit, *probe_, judged, removal)) {
     case Outcome::removed:
       return;
     case Outcome::busy:
@@ -84,7 +85,7 @@ void UnitReaper::judge(UnitId id) {
   }
 }
 
-UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Clocks clocks, BusyProbe& probe) {
+UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Cause cause, BusyProbe& probe) {
   Judged judged;
   judged.record = unit->record();
   const auto policy = volume_.rules.policy();
@@ -97,11 +98,14 @@ UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Clocks clocks, Bus
   UnitRecord aged = judged.record;
   ClassRule in_force = *rule;
   WallTime from = not_before();
-  if (clocks == Clocks::ignore) {
+  if (cause == Cause::request) {
     forget_age(aged, in_force);
     from = WallTime::min();
   }
-  judged.verdict = judge_age(aged, in_force, now(), from);
+  const bool for_space = cause == Cause::space;
+  const WallTime at = for_space ? eviction_time(now(), brake_.state()) : now();
+  judged.verdict =
+      for_space ? judge_keep(aged, in_force, at, from) : judge_age(aged, in_force, at, from);
   if (judged.verdict.action == Action::keep) return judged;
   const bool counting = unit->counting();
   if (!counting) judge_busy(unit, judged, probe);
@@ -109,9 +113,10 @@ UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Clocks clocks, Bus
     judged.verdict = {Action::keep, Reason::use_unknown, later(now(), kRetryUnknown)};
     return judged;
   }
-  judged.verdict = judge_expiry(aged, judged.found.busy, in_force, now(), from);
+  judged.verdict = for_space ? judge_eviction(aged, judged.found.busy, in_force, at, from)
+                             : judge_expiry(aged, judged.found.busy, in_force, at, from);
   // Asked last: a clock that was set has misled what came before.
-  if (judged.verdict.action == Action::remove && clocks == Clocks::apply && enforcing() &&
+  if (judged.verdict.action == Action::remove && cause == Cause::age && enforcing() &&
       brake_.holds_units()) {
     judged.verdict = {Action::keep, Reason::brake, kNever};
   }
@@ -236,7 +241,7 @@ bool UnitReaper::enforcing() const { return !removal_held(volume_); }
 
 Report UnitReaper::report(const UnitRef& unit) {
   BusyProbe probe(volume_, locks_, mounted_);
-  Judged judged = judge_now(unit, Clocks::apply, probe);
+  Judged judged = judge_now(unit, Cause::age, probe);
   const bool looked = judged.place.top != Place::Top::unknown;
   if (!looked && !unit->is_root()) judge_busy(unit, judged, probe);
   return report_of(unit, judged);

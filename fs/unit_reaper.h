@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "fs/brake.h"
@@ -50,6 +51,20 @@ class UnitReaper {
   };
   [[nodiscard]] Expired expire(const UnitRef& unit, bool dry_run);
 
+  // Removes the unit for its space, when it is past its keep and nothing holds it. `why`: for the
+  // journal. `tell` is told what the kernel has to know: by somebody else, where the caller may not
+  // wait for requests that wait for it. `probe` serves the thread that calls.
+  struct Evicted {
+    Verdict verdict;
+    std::optional<TrashRecord> trash;  // when it was removed
+  };
+  [[nodiscard]] Evicted evict(const UnitRef& unit, const std::string& why, BusyProbe& probe,
+                              Invalidator& tell);
+  // For `evict`, of one thread.
+  [[nodiscard]] std::unique_ptr<BusyProbe> make_probe() {
+    return std::make_unique<BusyProbe>(volume_, locks_, mounted_);
+  }
+
   // When a unit was last removed; WallTime{} when none was since the start.
   [[nodiscard]] WallTime last_removal() const {
     return WallTime(Duration(last_removal_.load(std::memory_order_relaxed)));
@@ -67,7 +82,8 @@ class UnitReaper {
     std::string name;
     std::string path;
   };
-  enum class Clocks : std::uint8_t { apply, ignore };
+  // What it is to go for: its age, an administrator, or its space.
+  enum class Cause : std::uint8_t { age, request, space };
   struct Judged {
     UnitRecord record;
     ClassRule rule;
@@ -78,7 +94,7 @@ class UnitReaper {
   enum class Outcome : std::uint8_t { removed, kept, busy };
 
   [[nodiscard]] WallTime now() const { return volume_.clock.wall_now(); }
-  [[nodiscard]] Judged judge_now(const UnitRef& unit, Clocks clocks, BusyProbe& probe);
+  [[nodiscard]] Judged judge_now(const UnitRef& unit, Cause cause, BusyProbe& probe);
   void judge_busy(const UnitRef& unit, Judged& judged, BusyProbe& probe);
   [[nodiscard]] Place locate(const UnitRef& unit, const UnitRecord& record);
   [[nodiscard]] Place find_moved(const UnitRef& unit, const UnitRecord& record, Place place);
@@ -91,9 +107,17 @@ class UnitReaper {
   [[nodiscard]] Report report_of(const UnitRef& unit, const Judged& judged) const;
 
   // Removing. `judged` is replaced by what was found under the freeze.
-  [[nodiscard]] Outcome remove(const UnitRef& unit, Clocks clocks, BusyProbe& probe, Judged& judged,
-                               std::optional<TrashRecord>& taken);
-  [[nodiscard]] Result<TrashRecord> take(const UnitRef& unit, Judged& judged, Clocks clocks);
+  struct Removal {
+    Cause cause;
+    Invalidator& tell;
+    std::string why{};                   // for the journal
+    std::optional<TrashRecord> taken{};  // when it was removed
+  };
+  [[nodiscard]] Outcome remove(const UnitRef& unit, BusyProbe& probe, Judged& judged,
+                               Removal& removal);
+  [[nodiscard]] static std::pair<EventRecord::Kind, RemovalReason> in_words(Cause cause);
+  [[nodiscard]] Result<TrashRecord> take(const UnitRef& unit, Judged& judged,
+                                         const Removal& removal);
   void forget_contents(const UnitRef& unit, const TrashRecord& trash, const Judged& judged);
   [[nodiscard]] EventRecord event_of(const Judged& judged, EventRecord::Kind kind) const;
 

@@ -21,7 +21,7 @@ constexpr Duration kPatience = std::chrono::milliseconds(20);
 
 UnitReaper::Expired UnitReaper::expire(const UnitRef& unit, bool dry_run) {
   BusyProbe probe(volume_, locks_, mounted_);
-  Judged judged = judge_now(unit, Clocks::ignore, probe);
+  Judged judged = judge_now(unit, Cause::request, probe);
   Expired expired{report_of(unit, judged), std::nullopt};
   if (dry_run || judged.verdict.action == Action::keep) return expired;
   const auto refuse = [&](std::string why) {
@@ -32,14 +32,27 @@ UnitReaper::Expired UnitReaper::expire(const UnitRef& unit, bool dry_run) {
     refuse(std::move(*held));
     return expired;
   }
-  const Outcome outcome = remove(unit, Clocks::ignore, probe, judged, expired.trash);
+  Removal removal{Cause::request, invalidator_};
+  const Outcome outcome = remove(unit, probe, judged, removal);
+  expired.trash = std::move(removal.taken);
   if (outcome == Outcome::kept) expired.report = report_of(unit, judged);
   if (outcome == Outcome::busy) refuse("it is in use just now");
   return expired;
 }
 
-UnitReaper::Outcome UnitReaper::remove(const UnitRef& unit, Clocks clocks, BusyProbe& probe,
-                                       Judged& judged, std::optional<TrashRecord>& taken) {
+UnitReaper::Evicted UnitReaper::evict(const UnitRef& unit, const std::string& why, BusyProbe& probe,
+                                      Invalidator& tell) {
+  Judged judged = judge_now(unit, Cause::space, probe);
+  Removal removal{Cause::space, tell, why};
+  if (judged.verdict.action == Action::remove && enforcing() &&
+      remove(unit, probe, judged, removal) == Outcome::busy) {
+    judged.verdict = {Action::keep, Reason::use_unknown, kNever};
+  }
+  return {judged.verdict, std::move(removal.taken)};
+}
+
+UnitReaper::Outcome UnitReaper::remove(const UnitRef& unit, BusyProbe& probe, Judged& judged,
+                                       Removal& removal) {
   // Its git entry loses charge to the trash, so whatever unit that lies in must be still as well.
   std::vector<UnitRef> staying;
   if (judged.found.admin) {
@@ -48,56 +61,68 @@ UnitReaper::Outcome UnitReaper::remove(const UnitRef& unit, Clocks clocks, BusyP
   {
     FrozenUnits frozen(volume_.units, unit, staying, kPatience);
     if (!frozen) return Outcome::busy;
-    judged = judge_now(unit, clocks, probe);
+    judged = judge_now(unit, removal.cause, probe);
     if (judged.verdict.action == Action::keep) return Outcome::kept;
     if (judged.found.admin) {
       const UnitRef around = unit_of_path(volume_, judged.found.admin->path);
       if (std::ranges::find(staying, around) == staying.end()) return Outcome::busy;
     }
-    auto record = take(unit, judged, clocks);
+    auto record = take(unit, judged, removal);
     if (!record) {
-      spdlog::error("op=expire path={:?} errno={}", judged.record.path, code(record.error()));
+      spdlog::error("op=remove_unit path={:?} errno={}", judged.record.path, code(record.error()));
       return Outcome::busy;
     }
-    taken = std::move(*record);
+    removal.taken = std::move(*record);
     volume_.units.detach(*unit);
     // A rename around it may have stored its record once more.
     if (unit->path() != judged.record.path) (void)volume_.index.erase_unit(unit->id());
     frozen.kill(unit);
-    forget_contents(unit, *taken, judged);
+    forget_contents(unit, *removal.taken, judged);
   }
   last_removal_.store(now().time_since_epoch().count(), std::memory_order_relaxed);
-  invalidator_.removed(judged.place.parent_inode, unit->top(), judged.place.name);
-  if (!taken->git_admin_path.empty()) {
-    invalidator_.changed(judged.found.admin->parent_inode, judged.found.admin->id);
+  removal.tell.removed(judged.place.parent_inode, unit->top(), judged.place.name);
+  if (!removal.taken->git_admin_path.empty()) {
+    removal.tell.changed(judged.found.admin->parent_inode, judged.found.admin->id);
   }
   return Outcome::removed;
 }
 
-Result<TrashRecord> UnitReaper::take(const UnitRef& unit, Judged& judged, Clocks clocks) {
-  const bool asked = clocks == Clocks::ignore;
-  Trash::Removal removal;
+std::pair<EventRecord::Kind, RemovalReason> UnitReaper::in_words(Cause cause) {
+  switch (cause) {
+    case Cause::age:
+      return {EventRecord::Kind::expired, RemovalReason::expire};
+    case Cause::request:
+      return {EventRecord::Kind::requested, RemovalReason::request};
+    case Cause::space:
+      break;
+  }
+  return {EventRecord::Kind::evicted, RemovalReason::evict};
+}
+
+Result<TrashRecord> UnitReaper::take(const UnitRef& unit, Judged& judged, const Removal& removal) {
+  const auto [kind, reason] = in_words(removal.cause);
+  Trash::Removal trashed;
   if (judged.found.admin) {
-    removal.git_admin = &*judged.found.admin;
-    removal.along = {unit_of_path(volume_, judged.found.admin->path),
+    trashed.git_admin = &*judged.found.admin;
+    trashed.along = {unit_of_path(volume_, judged.found.admin->path),
                      std::move(judged.found.admin_inodes)};
   }
-  removal.event =
-      event_of(judged, asked ? EventRecord::Kind::requested : EventRecord::Kind::expired);
-  TrashRecord& record = removal.record;
-  record.reason = asked ? RemovalReason::request : RemovalReason::expire;
+  trashed.event = event_of(judged, kind);
+  trashed.event.detail = removal.why;
+  TrashRecord& record = trashed.record;
+  record.reason = reason;
   record.unit = judged.record;
   record.parent = judged.place.parent_handle;
   record.removed = now();
   record.purge_after = later(record.removed, volume_.rules.policy()->volume.trash_retention);
-  removal.dir = judged.place.parent.get();
-  removal.name = judged.place.name;
-  removal.holder = unit;
-  const EventRecord& event = removal.event;
+  trashed.dir = judged.place.parent.get();
+  trashed.name = judged.place.name;
+  trashed.holder = unit;
+  const EventRecord& event = trashed.event;
   spdlog::info("event={} unit={:?} class={} rule=\"{}\" owner=\"{}\" age={} bytes={} inodes={}",
                to_string(event.kind), event.path, event.class_name, event.rule, event.owner,
                format_duration(event.age), event.usage.bytes.n, event.usage.inodes);
-  return trash_.take(std::move(removal));
+  return trash_.take(std::move(trashed));
 }
 
 // Orphans past their grace went with the unit; nobody asks for its directories again.
