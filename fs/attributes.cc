@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "fs/filesystem.h"
+#include "fs/space_gate.h"
 #include "fs/virtual_files.h"
 
 namespace ebbfs {
@@ -34,6 +35,23 @@ void narrow(struct statvfs& space, const Account& account) {
     space.f_files =
         space.f_ffree + static_cast<std::uint64_t>(std::max<std::int64_t>(usage.inodes, 0));
   }
+}
+
+// The reserve is not there for those who ask df.
+void keep_reserve(struct statvfs& space, const Threshold& reserve) {
+  const SpaceReading reading = read_space(space, Account());
+  const Usage kept = reserve_of(reading, reserve);
+  const auto less = [](auto& amount, std::uint64_t by) {
+    amount -= std::min<std::uint64_t>(amount, by);
+  };
+  const auto blocks = static_cast<std::uint64_t>(kept.bytes.n) / space.f_frsize;
+  less(space.f_blocks, blocks);
+  less(space.f_bfree, blocks);
+  less(space.f_bavail, blocks);
+  const auto inodes = static_cast<std::uint64_t>(kept.inodes);
+  less(space.f_files, inodes);
+  less(space.f_ffree, inodes);
+  less(space.f_favail, inodes);
 }
 
 // Bits of a mode that chmod sets.
@@ -179,6 +197,7 @@ Status Filesystem::remove_xattr(const Caller& caller, InodeId id, const char* na
 Result<struct statvfs> Filesystem::filesystem_stat(InodeId id) {
   auto space = volume_.backing.filesystem_stat();
   if (!space) return space;
+  if (volume_.space != nullptr) keep_reserve(*space, volume_.rules.policy()->volume.reserve);
   narrow(*space, volume_.ledger.volume());
   const InodeRef inode = VirtualFiles::owns(id) ? InodeRef() : volume_.inodes.find(id);
   if (!inode) return space;

@@ -18,6 +18,7 @@
 #include "fs/control_protocol.h"
 #include "fs/control_status.h"
 #include "fs/control_views.h"
+#include "fs/evictor.h"
 #include "fs/filesystem.h"
 #include "fs/reaper.h"
 #include "fs/request_counts.h"
@@ -41,12 +42,13 @@ struct DaemonFacts {
 class Control {
  public:
   // All outlive the object.
-  Control(Volume& volume, Filesystem& filesystem, Reaper& reaper, Trash& trash, Census& census,
-          Checker& checker, DaemonFacts facts)
+  Control(Volume& volume, Filesystem& filesystem, Reaper& reaper, Trash& trash, Evictor& evictor,
+          Census& census, Checker& checker, DaemonFacts facts)
       : volume_(volume),
         filesystem_(filesystem),
         reaper_(reaper),
         trash_(trash),
+        evictor_(evictor),
         census_(census),
         checker_(checker),
         facts_(std::move(facts)) {}
@@ -96,6 +98,7 @@ class Control {
   [[nodiscard]] std::vector<ClassView> class_views() const;
   [[nodiscard]] std::vector<UserView> user_views(const Caller& caller) const;
   void describe_volume(StatusView& view) const;
+  void describe_space(StatusView& view) const;
   // The clock of an unpinned unit runs again.
   void agenda_due(const UnitRecord& record);
   [[nodiscard]] ControlReply expire_unit(const UnitRef& unit, bool dry_run);
@@ -111,6 +114,7 @@ class Control {
   Filesystem& filesystem_;
   Reaper& reaper_;
   Trash& trash_;
+  Evictor& evictor_;
   Census& census_;
   Checker& checker_;
   const DaemonFacts facts_;

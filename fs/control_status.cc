@@ -37,6 +37,22 @@ static void fields(Visitor& v, View& view) {
   v.field("reclaimable_units", view.reclaimable_units);
 }
 
+template <typename Visitor, Like<SpaceView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("level", view.level);
+  v.field("high", view.high);
+  v.field("low", view.low);
+  v.field("reserve", view.reserve);
+  v.field("reserve_bytes", view.reserve_bytes);
+  v.field("evicting", view.evicting);
+  v.field("waiting", view.waiting);
+  v.field("evicted_units", view.evicted_units);
+  v.field("evicted_bytes", view.evicted_bytes);
+  v.field("last_eviction", view.last_eviction);
+  v.field("refused", view.refused);
+  v.field("stuck", view.stuck);
+}
+
 template <typename Visitor, Like<BrakeView> View>
 static void fields(Visitor& v, View& view) {
   v.field("cause", view.cause);
@@ -108,6 +124,7 @@ static void fields(Visitor& v, View& view) {
   v.field("adoption", view.adoption);
   v.field("adopt_grace_until", view.adopt_grace_until);
   v.field("volume", view.volume);
+  v.field("space", view.space);
   v.field("trash", view.trash);
   v.field("brake", view.brake);
   v.field("classes", view.classes);

@@ -17,7 +17,7 @@ namespace ebbfs {
 struct VolumeView {
   Bytes bytes_total;
   Bytes bytes_used;
-  Bytes bytes_free;
+  Bytes bytes_free;               // for new data: without the reserve
   std::int64_t inodes_total = 0;  // 0: the backing filesystem has no limit
   std::int64_t inodes_used = 0;
   std::int64_t inodes_free = 0;
@@ -44,6 +44,23 @@ struct TrashHeapView {
   Bytes reclaimable_bytes;  // that `ebbctl trash empty`, or need of space, would free now
   std::int64_t reclaimable_units = 0;
   bool operator==(const TrashHeapView&) const = default;
+};
+
+// The marks, and what is done about them.
+struct SpaceView {
+  std::string level;  // "ample"; "high": above the high mark; "full": the reserve is being used
+  std::string high;   // as in the policy: "85%", "10GiB"
+  std::string low;
+  std::string reserve;
+  Bytes reserve_bytes;
+  bool evicting = false;
+  std::int64_t waiting = 0;        // requests that wait for space
+  std::int64_t evicted_units = 0;  // since the start
+  Bytes evicted_bytes;
+  std::optional<WallTime> last_eviction;
+  std::int64_t refused = 0;  // requests that met ENOSPC, since the start
+  std::string stuck;         // why the low mark was not reached; "" when it was
+  bool operator==(const SpaceView&) const = default;
 };
 
 // Why removing units waits for `ebbctl resume`.
@@ -120,6 +137,7 @@ struct StatusView {
   AdoptionView adoption;
   std::optional<WallTime> adopt_grace_until;  // null once over
   VolumeView volume;
+  SpaceView space;
   TrashHeapView trash;
   std::optional<BrakeView> brake;  // null when it does not hold
   std::vector<ClassView> classes;  // in the order of the policy

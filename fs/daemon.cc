@@ -22,6 +22,7 @@
 #include "fs/checker.h"
 #include "fs/control.h"
 #include "fs/credentials.h"
+#include "fs/evictor.h"
 #include "fs/exports.h"
 #include "fs/filesystem.h"
 #include "fs/index_opening.h"
@@ -29,8 +30,10 @@
 #include "fs/metrics.h"
 #include "fs/mount.h"
 #include "fs/mount_table.h"
+#include "fs/notifier.h"
 #include "fs/ops.h"
 #include "fs/reaper.h"
+#include "fs/space_gate.h"
 #include "fs/trash.h"
 #include "fs/virtual_files.h"
 #include "fs/workers.h"
@@ -91,8 +94,11 @@ struct Parts {
   std::unique_ptr<IndexWatch> watch;
   InodeRef root;
   KernelChannel channel;
+  std::unique_ptr<SpaceGate> space;
+  std::unique_ptr<Notifier> notifier;
   std::unique_ptr<Trash> trash;
   std::unique_ptr<Reaper> reaper;
+  std::unique_ptr<Evictor> evictor;
   std::unique_ptr<Census> census;
   std::unique_ptr<Checker> checker;
   std::unique_ptr<Filesystem> filesystem;
@@ -256,10 +262,25 @@ std::expected<void, std::string> reload_policy(const Options& options, Parts& pa
   return {};
 }
 
+void build_space(Parts& parts) {
+  parts.space = std::make_unique<SpaceGate>([&parts]() -> Result<SpaceGate::Look> {
+    const auto space = parts.backing->filesystem_stat();
+    if (!space) return std::unexpected(space.error());
+    return SpaceGate::Look{read_space(*space, parts.ledger.volume()),
+                           parts.rules->policy()->volume};
+  });
+  parts.notifier = std::make_unique<Notifier>(parts.channel);
+  parts.evictor = std::make_unique<Evictor>(*parts.volume, *parts.trash, *parts.reaper,
+                                            *parts.space, *parts.notifier, nullptr);
+  parts.space->on_pressure([&evictor = *parts.evictor] { evictor.press(); });
+  parts.volume->space = parts.space.get();
+}
+
 std::expected<void, std::string> build_service(const Options& options, Parts& parts) {
   auto reaper = Reaper::open(*parts.volume, *parts.trash, parts.channel);
   if (!reaper) return cannot("cannot start the reaper", reaper.error(), "");
   parts.reaper = std::move(*reaper);
+  build_space(parts);
   parts.census = std::make_unique<Census>(*parts.volume, *parts.reaper);
   parts.checker = std::make_unique<Checker>(*parts.volume, *parts.trash);
   parts.volume->found_unit = [&census = *parts.census] { census.look_again(); };
@@ -285,7 +306,7 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   facts.reload_policy = [&options, &parts] { return reload_policy(options, parts); };
   parts.control =
       std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper, *parts.trash,
-                                *parts.census, *parts.checker, std::move(facts));
+                                *parts.evictor, *parts.census, *parts.checker, std::move(facts));
   if (!options.metrics.empty()) {
     auto metrics = Metrics::serve(
         options.metrics, [&control = *parts.control] { return control.status_view(Caller{}); });
@@ -297,8 +318,9 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
         return control.answer(caller, request);
       });
   parts.workers = std::make_unique<Workers>(kWorkers);
-  parts.context = std::unique_ptr<OpsContext>(new OpsContext{
-      *parts.filesystem, *parts.virtual_files, *parts.workers, options.passthrough_from >= 0});
+  parts.context = std::unique_ptr<OpsContext>(
+      new OpsContext{*parts.filesystem, *parts.virtual_files, *parts.workers, *parts.evictor,
+                     options.passthrough_from >= 0});
   return {};
 }
 
@@ -347,6 +369,8 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
   parts.reaper->rules_changed();
   parts.trash->start();
   parts.census->start();
+  parts.notifier->start();
+  parts.evictor->start();
   journal_policy(parts, EventRecord::Kind::mounted,
                  "ebbfs " EBBFS_VERSION ", policy " + parts.rules->policy()->source);
   spdlog::info("event=mounted mount={} backing={} policy=\"{}\" units={} locks={}",
@@ -360,6 +384,8 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
 // Everything is unmounted: stores what only memory knows, and says that it is exact.
 void leave_clean(Parts& parts) {
   parts.metrics.reset();
+  parts.evictor->stop();
+  parts.notifier->stop();
   parts.workers.reset();
   parts.census->stop();
   parts.checker->stop();

@@ -81,6 +81,8 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::int64_t end = offset + static_cast<std::int64_t>(from.size());
+  const auto room = room_for_data(inode, file.fd(), offset, static_cast<std::int64_t>(from.size()));
+  if (!room) return std::unexpected(room.error());
   if (end <= present) return volume_.backing.write(file.fd(), from, offset);
 
   std::size_t written = 0;
@@ -113,6 +115,10 @@ Status Filesystem::allocate(const Caller& caller, OpenFile& file, int mode, off_
     const auto dropped = drop_privileges(volume_.backing, file.fd());
     if (!dropped) return dropped;
   }
+  if (!frees) {
+    const auto room = room_for_data(inode, file.fd(), offset, length);
+    if (!room) return room;
+  }
   const std::int64_t become = keeps_size ? present : std::max(present, offset + length);
   return resize(inode, entered->unit(), file.fd(), become, [&]() -> Result<std::int64_t> {
     const auto done = volume_.backing.allocate(file.fd(), mode, offset, length);
@@ -141,6 +147,8 @@ Result<std::size_t> Filesystem::copy(const Caller& caller, OpenFile& from, off_t
   const std::size_t count = std::min(length, static_cast<std::size_t>(there));
   const std::int64_t end = to_offset + static_cast<std::int64_t>(count);
   const std::int64_t present = inode.extent.size;
+  const auto room = room_for_data(inode, to.fd(), to_offset, static_cast<std::int64_t>(count));
+  if (!room) return std::unexpected(room.error());
   std::size_t copied = 0;
   const auto done = resize(
       inode, entered->unit(), to.fd(), std::max(present, end), [&]() -> Result<std::int64_t> {

@@ -212,6 +212,12 @@ class Filesystem {
   [[nodiscard]] Status move_tree(const Caller& caller, RenamePlan& plan, Subtree& tree);
   void rebind_tree(Subtree& tree);
 
+  // Room on the volume (room.cc): ENOSPC where it would be taken from the reserve, which serves
+  // locks alone. For a name that is about to be made, and for `length` bytes at `offset`.
+  [[nodiscard]] Status room_for_name(const Parent& parent, const char* name);
+  [[nodiscard]] Status room_for_data(Inode& inode, int fd, off_t offset, std::int64_t length)
+      REQUIRES(inode.size_mu);
+
   // Opening (open.cc).
   [[nodiscard]] bool may_open() const {
     return open_files_.load(std::memory_order_relaxed) < open_files_max_;

@@ -123,9 +123,30 @@ void Control::describe_volume(StatusView& view) const {
   view.volume.bytes_total = bytes(space->f_blocks);
   view.volume.bytes_used = bytes(space->f_blocks - space->f_bfree);
   view.volume.bytes_free = bytes(space->f_bavail);
+  describe_space(view);
   view.volume.inodes_total = static_cast<std::int64_t>(space->f_files);
   view.volume.inodes_used = static_cast<std::int64_t>(space->f_files - space->f_ffree);
   view.volume.inodes_free = static_cast<std::int64_t>(space->f_favail);
+}
+
+void Control::describe_space(StatusView& view) const {
+  const Evictor::State state = evictor_.state();
+  SpaceView& space = view.space;
+  space.evicting = state.evicting;
+  space.waiting = static_cast<std::int64_t>(state.waiting);
+  space.evicted_units = static_cast<std::int64_t>(state.evicted);
+  space.evicted_bytes = state.evicted_usage.bytes;
+  space.last_eviction = state.last;
+  space.refused = static_cast<std::int64_t>(state.refused);
+  space.stuck = state.stuck;
+  if (!state.look) return;
+  const VolumeRule& rule = state.look->rule;
+  space.level = to_string(space_level(state.look->reading, rule));
+  space.high = format_threshold(rule.high);
+  space.low = format_threshold(rule.low);
+  space.reserve = format_threshold(rule.reserve);
+  space.reserve_bytes = reserve_of(state.look->reading, rule.reserve).bytes;
+  view.volume.bytes_free = std::max(view.volume.bytes_free - space.reserve_bytes, Bytes{});
 }
 
 StatusView Control::status_view(const Caller& caller) {

@@ -30,6 +30,10 @@ class StatusMetrics final : public prometheus::Collectable {
     const auto gauge = [&](std::string name, std::string help, double value) {
       add(all, std::move(name), std::move(help), {.labels = {}, .value = value});
     };
+    const auto counter = [&](std::string name, std::string help, double value) {
+      add(all, std::move(name), std::move(help),
+          {.labels = {}, .value = value, .type = MetricType::Counter});
+    };
     gauge("ebbfs_enforcing", "1 when what is due is removed, 0 when it is only recorded.",
           status.enforcing ? 1 : 0);
     gauge("ebbfs_provisional", "1 while usage is still being counted.", status.provisional ? 1 : 0);
@@ -51,6 +55,14 @@ class StatusMetrics final : public prometheus::Collectable {
           static_cast<double>(status.volume.bytes_total.n));
     gauge("ebbfs_volume_free_bytes", "What users can still write.",
           static_cast<double>(status.volume.bytes_free.n));
+    gauge("ebbfs_space_waiting_requests", "Requests that wait for space.",
+          static_cast<double>(status.space.waiting));
+    counter("ebbfs_space_refused_total", "Requests that met ENOSPC.",
+            static_cast<double>(status.space.refused));
+    counter("ebbfs_evicted_units_total", "Units removed for their space.",
+            static_cast<double>(status.space.evicted_units));
+    counter("ebbfs_evicted_bytes_total", "What they held.",
+            static_cast<double>(status.space.evicted_bytes.n));
     gauge("ebbfs_trash_bytes", "Charged to what is in the trash.",
           static_cast<double>(status.trash.bytes.n));
     gauge("ebbfs_trash_units", "Things in the trash.", static_cast<double>(status.trash.units));

@@ -146,6 +146,7 @@ Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, con
   }
   auto parent = enter_parent(caller, parent_id, name);
   if (!parent) return std::unexpected(parent.error());
+  if (const auto room = room_for_name(*parent, name); !room) return std::unexpected(room.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
   auto reservation = volume_.accounting.reserve(payer, kOneInode);
   if (!reservation) return std::unexpected(reservation.error());

@@ -132,6 +132,7 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
   }
   auto parent = enter_parent(caller, parent_id, name);
   if (!parent) return std::unexpected(parent.error());
+  if (const auto room = room_for_name(*parent, name); !room) return std::unexpected(room.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
   auto reservation = volume_.accounting.reserve(payer, kOneInode);
   if (!reservation) return std::unexpected(reservation.error());
@@ -174,6 +175,7 @@ Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_
   if (!may_open()) return fail(ENFILE);
   auto parent = enter_parent(caller, parent_id, "");
   if (!parent) return std::unexpected(parent.error());
+  if (const auto room = room_for_name(*parent, ""); !room) return std::unexpected(room.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
   auto reservation = volume_.accounting.reserve(payer, kOneInode);
   if (!reservation) return std::unexpected(reservation.error());

@@ -2,11 +2,13 @@
 //
 // The table of operations that libfuse calls: decode, call one method, reply. No rule lives here.
 // A call that answers kDefer is made again from the worker pool, with its arguments copied: the
-// request's buffer is gone once the handler returns.
+// request's buffer is gone once the handler returns. One that answers ENOSPC is, when space may yet
+// be freed, parked with the evictor and made again once more.
 #pragma once
 
 #include <fuse_lowlevel.h>
 
+#include "fs/evictor.h"
 #include "fs/filesystem.h"
 #include "fs/request_counts.h"
 #include "fs/virtual_files.h"
@@ -19,6 +21,7 @@ struct OpsContext {
   Filesystem& filesystem;
   VirtualFiles& virtual_files;
   Workers& workers;
+  Evictor& evictor;
   bool passthrough_wanted = true;
   // Set by INIT, read by status.
   std::atomic<bool> passthrough{false};

@@ -6,6 +6,7 @@
 #include <fuse_lowlevel.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cstddef>
 #include <new>
 #include <string>
@@ -70,30 +71,78 @@ auto guarded(Call&& call) -> decltype(call()) {
   }
 }
 
+// Whether the call that gave `result` is to be made again when there is more room.
+template <typename Result>
+bool wants_space(OpsContext& context, const Result& result, bool last_try) {
+  if (result || result.error() != Errno{ENOSPC}) return false;
+  if (!last_try && context.evictor.may_help()) return true;
+  context.evictor.count_refused();
+  return false;
+}
+
+template <typename Again, typename Answer>
+void park(OpsContext& context, const Caller& caller, Reply reply, Again again, Answer answer,
+          MonoTime since);
+
+// The second and later times: on a worker, where a call may block. `since`: when it first met
+// ENOSPC.
+template <typename Again, typename Answer>
+void run_late(OpsContext& context, const Caller& caller, Reply reply, Again again, Answer answer,
+              MonoTime since, bool last_try) {
+  auto late = guarded([&] { return again(context.filesystem, caller); });
+  // The inode went to another unit on the way to its lock.
+  while (!late && late.error() == kDefer) {
+    late = guarded([&] { return again(context.filesystem, caller); });
+  }
+  if (wants_space(context, late, last_try)) {
+    park(context, caller, std::move(reply), std::move(again), std::move(answer), since);
+    return;
+  }
+  answer(std::move(reply), std::move(late));
+}
+
+template <typename Again, typename Answer>
+void start_late(OpsContext& context, const Caller& caller, Reply reply, Again again, Answer answer,
+                MonoTime since, bool last_try) {
+  context.workers.run([&context, caller, reply = std::move(reply), again = std::move(again),
+                       answer = std::move(answer), since, last_try]() mutable {
+    run_late(context, caller, std::move(reply), std::move(again), std::move(answer), since,
+             last_try);
+  });
+}
+
+template <typename Again, typename Answer>
+void park(OpsContext& context, const Caller& caller, Reply reply, Again again, Answer answer,
+          MonoTime since) {
+  context.evictor.wait_for_space(
+      since, [&context, caller, reply = std::move(reply), again = std::move(again),
+              answer = std::move(answer), since](bool last_try) mutable {
+        start_late(context, caller, std::move(reply), std::move(again), std::move(answer), since,
+                   last_try);
+      });
+}
+
 // Runs `call(filesystem, caller)` and hands its result to `answer(reply, result)`; a second time,
-// on a worker, when the first may not block. Both must own what they refer to: the handler has then
-// returned. Copying is put off until it is needed by giving `own` instead, which makes the owning
-// call.
+// on a worker, when the first may not block, or when there was no space. Both must own what they
+// refer to: the handler has then returned. Copying is put off until it is needed by giving `own`
+// instead, which makes the owning call.
 template <typename Call, typename Own, typename Answer>
 void run(fuse_req_t request, Call call, Own own, Answer answer) {
   OpsContext& context = context_of(request);
-  const Caller caller = caller_of(request);
+  Caller caller = caller_of(request);
   auto result = guarded([&] { return call(context.filesystem, caller); });
-  if (result || result.error() != kDefer) {
+  const bool deferred = !result && result.error() == kDefer;
+  if (!deferred && !wants_space(context, result, false)) {
     answer(Reply(request), std::move(result));
     return;
   }
-  context.workers.run([&context, caller, reply = Reply(request), again = own(),
-                       answer = std::move(answer)]() mutable {
-    Caller patient = caller;
-    patient.may_block = true;
-    auto late = guarded([&] { return again(context.filesystem, patient); });
-    // The inode went to another unit on the way to its lock.
-    while (!late && late.error() == kDefer) {
-      late = guarded([&] { return again(context.filesystem, patient); });
-    }
-    answer(std::move(reply), std::move(late));
-  });
+  caller.may_block = true;
+  const MonoTime now = std::chrono::steady_clock::now();
+  if (deferred) {
+    start_late(context, caller, Reply(request), own(), std::move(answer), now, false);
+  } else {
+    park(context, caller, Reply(request), own(), std::move(answer), now);
+  }
 }
 
 // For calls that own their arguments anyway.

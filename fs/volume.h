@@ -38,6 +38,7 @@
 namespace ebbfs {
 
 class Exports;
+class SpaceGate;
 
 // The policy in force. Globs and classes are fixed while mounted (states of directories come from
 // them); limits can be replaced by a reload.
@@ -84,6 +85,8 @@ struct Volume {
   // What outlives the index; null where nothing does (in tests). Set before requests are served, as
   // what follows.
   Exports* exports = nullptr;
+  // Asked for room before anything grows; null: there always is.
+  SpaceGate* space = nullptr;
   // A unit was found that nobody had recorded, and has to be counted.
   std::function<void()> found_unit{};
   // Called now and then by the reaper's thread.

@@ -24,7 +24,7 @@ struct LastEnumerator<BrakeRecord::Cause> {
 };
 template <>
 struct LastEnumerator<EventRecord::Kind> {
-  static constexpr auto kValue = EventRecord::Kind::resumed;
+  static constexpr auto kValue = EventRecord::Kind::no_space;
 };
 
 // The order below is the order on disk: a change of it is a new kRecordVersion.
@@ -170,6 +170,8 @@ std::string_view to_string(EventRecord::Kind kind) {
       return "braked";
     case EventRecord::Kind::resumed:
       return "resumed";
+    case EventRecord::Kind::no_space:
+      return "no_space";
   }
   return "unknown";
 }

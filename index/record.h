@@ -178,6 +178,7 @@ struct EventRecord {
     quota = 16,         // a scope came near its limit, or was given another
     braked = 17,        // removing stopped until somebody has looked
     resumed = 18,       // and goes on
+    no_space = 19,      // new data was refused, or too little could be evicted
   } kind = Kind::warning;
   std::uint64_t sequence = 0;  // set by the index, rising
   WallTime time{};

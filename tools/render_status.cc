@@ -28,6 +28,15 @@ double share(std::int64_t used, std::int64_t total) {
 
 std::string percent(double share) { return fmt::format("{:.0f} %", share * 100); }
 
+std::string space_line(const SpaceView& space) {
+  std::string line = space.level == "full"
+                         ? "full: new data waits for space, or is refused; locks still work"
+                         : "above the high mark of " + plain(space.high);
+  if (space.evicting) return line + "; idle units are being evicted";
+  if (space.stuck.empty()) return line;
+  return line + "; the low mark of " + plain(space.low) + " is out of reach: " + plain(space.stuck);
+}
+
 // Everything that somebody should act on or know before reading on.
 std::vector<std::string> warnings(const StatusView& status, WallTime now) {
   std::vector<std::string> lines;
@@ -45,6 +54,9 @@ std::vector<std::string> warnings(const StatusView& status, WallTime now) {
     lines.push_back("brake: " + plain(status.brake->text) +
                     ": no unit is removed; look with: ebbctl units --state due, then: ebbctl "
                     "resume");
+  }
+  if (status.space.level == "high" || status.space.level == "full") {
+    lines.push_back(space_line(status.space));
   }
   for (const std::string& reason : status.degraded) lines.push_back(plain(reason));
   if (status.adoption.running) {

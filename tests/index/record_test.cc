@@ -135,7 +135,7 @@ TEST(RecordCodecHandle, RefusesAHandleLongerThanItsBuffer) {
 }
 
 TEST(RecordNames, AreDifferentForEachEventKind) {
-  constexpr int kLast = static_cast<int>(EventRecord::Kind::resumed);
+  constexpr int kLast = static_cast<int>(EventRecord::Kind::no_space);
   std::set<std::string_view> names;
   for (int kind = 0; kind <= kLast; ++kind) {
     names.insert(to_string(static_cast<EventRecord::Kind>(kind)));

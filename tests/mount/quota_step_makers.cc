@@ -391,6 +391,7 @@ void QuotaSteps::expire(Plan& plan) {
     plan.errors = {EBUSY};
   } else {
     plan.after.expire(unit);
+    if (limits_.contains("volume")) plan.after.trash = {};
   }
   plan.act = [this, unit, busy = !plan.errors.empty()] {
     ControlRequest request;
@@ -398,8 +399,21 @@ void QuotaSteps::expire(Plan& plan) {
     request.path = unit;
     const auto expired = [&] { return ask(root_, request).exit_code == kExitDone; };
     // Files closed just now are open a little longer.
-    return (busy ? expired() : eventually(expired, std::chrono::seconds(5))) ? 0 : EBUSY;
+    if (!(busy ? expired() : eventually(expired, std::chrono::seconds(5)))) return EBUSY;
+    return !limits_.contains("volume") || empty_trash() ? 0 : EIO;
   };
+}
+
+// The trash goes by itself when the volume's limit is reached, at no moment that can be foretold:
+// so there is none while the volume has a limit.
+bool QuotaSteps::empty_trash() {
+  ControlRequest empty;
+  empty.command = command::kTrashEmpty;
+  if (ask(root_, empty).exit_code != kExitDone) return false;
+  ControlRequest list;
+  list.command = command::kTrashList;
+  return eventually([&] { return ask(root_, list).body["items"].empty(); },
+                    std::chrono::seconds(10));
 }
 
 int QuotaSteps::set_limit(const std::string& scope, const ModelLimit& limit, bool soft) {
@@ -442,7 +456,9 @@ void QuotaSteps::limit(Plan& plan) {
   const bool soft = below(4) == 0 && !scope.starts_with("unit:");
   plan.text = "limit " + scope + (soft ? " softly" : "") + " to " + std::to_string(limit.bytes) +
               " bytes, " + std::to_string(limit.inodes) + " inodes";
+  if (scope == "volume") plan.after.trash = {};
   plan.act = [=, this] {
+    if (scope == "volume" && !empty_trash()) return EIO;
     const int outcome = set_limit(scope, limit, soft);
     if (outcome != 0) return outcome;
     limits_.erase(scope);

@@ -78,6 +78,8 @@ class QuotaSteps {
   void release(Plan& plan);
   void expire(Plan& plan);
   void limit(Plan& plan);
+  // False when it does not become empty.
+  [[nodiscard]] bool empty_trash();
   int set_limit(const std::string& scope, const ModelLimit& limit, bool soft);
 
   const std::string root_;
