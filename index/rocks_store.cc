@@ -11,6 +11,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,7 +30,12 @@ constexpr std::size_t kMiB = 1 << 20;
 constexpr std::size_t kBlockCacheBytes = 8 * kMiB;
 constexpr std::size_t kFamilyBufferBytes = 4 * kMiB;
 constexpr std::size_t kAllBuffersBytes = 16 * kMiB;
-constexpr std::size_t kLogBytes = 32 * kMiB;  // of write-ahead log, before old tables are flushed
+// Of write-ahead log, before old tables are flushed: such a part of the filesystem, within these. A
+// small volume that is full has little room for the index to grow.
+constexpr std::size_t kLogShare = 64;
+constexpr std::size_t kLogBytesMin = kMiB / 4;
+constexpr std::size_t kLogBytesMax = 32 * kMiB;
+constexpr std::size_t kManifestBytesMax = 4 * kMiB;
 constexpr int kOpenFiles = 128;
 constexpr std::size_t kLogLineBytes = 512;
 
@@ -74,7 +80,15 @@ class LogSink final : public rocksdb::Logger {
   }
 };
 
-rocksdb::DBOptions database_options() {
+std::size_t log_bytes_for(const std::string& directory) {
+  struct statvfs space{};
+  const std::string parent = directory.substr(0, directory.rfind('/'));
+  if (::statvfs(parent.c_str(), &space) != 0) return kLogBytesMax;
+  return std::clamp<std::size_t>(space.f_blocks * space.f_frsize / kLogShare, kLogBytesMin,
+                                 kLogBytesMax);
+}
+
+rocksdb::DBOptions database_options(std::size_t log_bytes) {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
@@ -83,8 +97,8 @@ rocksdb::DBOptions database_options() {
   options.max_file_opening_threads = 1;
   options.max_background_jobs = 2;
   options.db_write_buffer_size = kAllBuffersBytes;
-  options.max_total_wal_size = kLogBytes;
-  options.max_manifest_file_size = 4 * kMiB;
+  options.max_total_wal_size = log_bytes;
+  options.max_manifest_file_size = std::min(log_bytes, kManifestBytesMax);
   // Preallocated space is charged by the backing filesystem, and volumes may be small.
   options.allow_fallocate = false;
   // Batches are small; the leader of a group inserts them faster than the group in parallel would,
@@ -187,7 +201,7 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(const std::string& director
 // `whole_log`: only the last record of the write-ahead log may be incomplete, as a process that was
 // killed while it wrote leaves it. Else what follows the first damage is dropped.
 Status RocksStore::open_database(const std::string& directory, bool whole_log) {
-  rocksdb::DBOptions options = database_options();
+  rocksdb::DBOptions options = database_options(log_bytes_for(directory));
   options.wal_recovery_mode = whole_log ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
                                         : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   if (lacks_its_head(directory)) {

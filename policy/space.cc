@@ -23,9 +23,15 @@ std::int64_t room_in(const Gauge& gauge, const Threshold& mark, Of of) {
   return amount(gauge, mark, of) - (gauge.total - gauge.free);
 }
 
+// A share of a small volume is too little for the index to work in.
+constexpr std::int64_t kReserveMin = std::int64_t{4} << 20;
+constexpr std::int64_t kReserveMinShare = 16;
+
 std::int64_t kept_of(const Gauge& gauge, const Threshold& reserve, Of of) {
   if (gauge.total <= 0 || (of == Of::inodes && !reserve.fraction)) return 0;
-  return amount(gauge, reserve, of);
+  const std::int64_t kept = amount(gauge, reserve, of);
+  if (of == Of::inodes || !reserve.fraction || *reserve.fraction == 0) return kept;
+  return std::max(kept, std::min(kReserveMin, gauge.total / kReserveMinShare));
 }
 
 std::int64_t free_of(const Gauge& gauge) { return gauge.total <= 0 ? kAmple : gauge.free; }

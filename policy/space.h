@@ -38,7 +38,8 @@ inline constexpr std::int64_t kAmple = std::int64_t{1} << 61;
 // become free, and kAmple where nothing is limited. A mark that is a size says nothing of inodes.
 [[nodiscard]] Usage room_below(const SpaceReading& reading, const Threshold& mark);
 
-// What is kept of the backing filesystem for locks, removals and the index.
+// What is kept of the backing filesystem for locks, removals and the index. Of bytes, where the
+// mark is a share: at least 4 MiB, but no more for that than a sixteenth.
 [[nodiscard]] Usage reserve_of(const SpaceReading& reading, const Threshold& reserve);
 
 // How much of the backing filesystem may still be taken: what is free beside the reserve. Each part

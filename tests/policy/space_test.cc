@@ -90,6 +90,19 @@ TEST(Reserve, IsKeptOfBytesAndInodes) {
   EXPECT_EQ(room_above_reserve(free_of(0, 0), rule().reserve), (Usage{{-10 * kMiB}, -10}));
 }
 
+TEST(Reserve, OfASmallVolumeIsEnoughForTheIndex) {
+  const auto of = [](std::int64_t mib, double fraction) {
+    const SpaceReading reading{.bytes = {mib * kMiB, mib * kMiB}, .inodes = {100, 100}};
+    return reserve_of(reading, {.fraction = fraction}).bytes.n;
+  };
+  EXPECT_EQ(of(400, 0.01), 4 * kMiB);
+  EXPECT_EQ(of(399, 0.01), 4 * kMiB);
+  EXPECT_EQ(of(64, 0.01), 4 * kMiB);
+  EXPECT_EQ(of(16, 0.01), kMiB);
+  EXPECT_EQ(of(16, 0.1), static_cast<std::int64_t>(1.6 * kMiB));
+  EXPECT_EQ(of(16, 0), 0);
+}
+
 TEST(Reserve, MayBeASizeWhichSaysNothingOfInodes) {
   const Threshold reserve{.bytes = Bytes{100 * kMiB}};
   EXPECT_EQ(room_above_reserve(free_of(150, 1), reserve), (Usage{{50 * kMiB}, 1}));
