@@ -21,6 +21,8 @@ constexpr std::size_t kBatch = 64;
 constexpr Duration kPause = std::chrono::milliseconds(5);
 // After a deletion, until the backing filesystem says that there is more room.
 constexpr int kFreedLooks = 40;
+// Units remembered as looked at for work; more cost a look twice.
+constexpr std::size_t kLookedMax = 100'000;
 // The same trouble is told so often.
 constexpr Duration kTellEach = std::chrono::seconds(60);
 
@@ -269,13 +271,23 @@ std::optional<EvictionCandidate> Evictor::next(Round& round) {
   return first;
 }
 
+bool Evictor::holds_work(const UnitRef& unit, WallTime last_used) {
+  if (!holds_work_) return false;
+  if (looked_.size() >= kLookedMax) looked_.clear();
+  const auto [looked, first] = looked_.try_emplace(unit->id(), last_used, false);
+  if (first || looked->second.last_used != last_used) {
+    looked->second = {last_used, holds_work_(unit)};
+  }
+  return looked->second.holds_work;
+}
+
 bool Evictor::evict_next(Round& round) {
   if (!round.listed) list(round);
   auto candidate = next(round);
   if (!candidate) return false;
   const UnitRef unit = volume_.units.find(candidate->id);
   if (unit == nullptr) return true;
-  if (!candidate->holds_work && holds_work_ && holds_work_(unit)) {
+  if (!candidate->holds_work && holds_work(unit, candidate->last_used)) {
     candidate->holds_work = true;
     round.last.push_back(*candidate);
     return true;

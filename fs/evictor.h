@@ -26,6 +26,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "fs/reaper.h"
@@ -115,6 +116,7 @@ class Evictor {
   [[nodiscard]] bool free_trash(Round& round);
   [[nodiscard]] bool evict_next(Round& round);
   void list(Round& round);
+  [[nodiscard]] bool holds_work(const UnitRef& unit, WallTime last_used);
   [[nodiscard]] std::optional<EvictionCandidate> next(Round& round);
   [[nodiscard]] bool proceed(std::size_t& deleted);
   void delete_now(Round& round, TrashId id, const Usage& held);
@@ -128,7 +130,13 @@ class Evictor {
   SpaceGate& gate_;
   Invalidator& tell_;
   const HoldsWork holds_work_;
-  std::unique_ptr<BusyProbe> probe_;  // of whoever runs round()
+  // Of whoever runs round().
+  std::unique_ptr<BusyProbe> probe_;
+  struct Looked {
+    WallTime last_used;
+    bool holds_work;
+  };
+  std::unordered_map<UnitId, Looked> looked_;  // nothing in a unit changes without a use
   std::thread thread_;
   // Atomic: asked between deletions, and on the path of requests; one value each.
   std::atomic<bool> stopping_{false};

@@ -59,7 +59,10 @@ class EvictorTest : public testing::Test {
       return SpaceGate::Look{reading, rig_.parts().rules->policy()->volume};
     });
     evictor_.emplace(rig_.volume(), rig_.trash(), rig_.reaper(), *gate_, rig_.kernel,
-                     [this](const UnitRef& unit) { return work_.contains(unit->path()); });
+                     [this](const UnitRef& unit) {
+                       ++looks_for_work_;
+                       return work_.contains(unit->path());
+                     });
     gate_->on_pressure([this] { pressed_ = true; });
     rig_.volume().space = &*gate_;
     EXPECT_TRUE(rig_.make_dir("worktrees"));
@@ -100,6 +103,7 @@ class EvictorTest : public testing::Test {
   bool looks_ = true;
   bool pressed_ = false;
   std::set<std::string> work_;  // paths of units that hold work
+  int looks_for_work_ = 0;
   std::optional<SpaceGate> gate_;
   std::optional<Evictor> evictor_;
 };
@@ -167,6 +171,19 @@ TEST_F(EvictorTest, EvictsUnitsThatHoldWorkLast) {
   work_ = {"worktrees/a", "worktrees/c"};
   evictor_->round();
   EXPECT_EQ(left(), "ac");
+}
+
+TEST_F(EvictorTest, LooksForWorkAgainOnlyInAUnitThatWasUsedSince) {
+  make("a", 85);
+  ASSERT_TRUE(rig_.take_lock("worktrees/a/build.lock", worker_.tgid));  // it stays
+  rig_.advance(hours(2));
+  evictor_->round();
+  evictor_->round();
+  EXPECT_EQ(looks_for_work_, 1);
+  ASSERT_TRUE(rig_.write_file("worktrees/a/more", ""));
+  rig_.advance(hours(2));
+  evictor_->round();
+  EXPECT_EQ(looks_for_work_, 2);
 }
 
 TEST_F(EvictorTest, EvictsUnitsThatHoldWorkWhenNothingElseIsLeft) {
