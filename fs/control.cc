@@ -75,7 +75,7 @@ ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
   if (name == command::kTrashList) return trash_list(caller, request);
   if (name == command::kRestore) return restore(caller, request);
   if (name == command::kTrashEmpty) return trash_empty(caller, request);
-  if (name == command::kResume) return resume(caller);
+  if (name == command::kResume) return resume(caller, request);
   if (name == command::kPolicyShow) return policy_show();
   if (name == command::kPolicyReload) return policy_reload(caller);
   return misused("the daemon does not know the command \"" + name +
@@ -220,8 +220,9 @@ ControlReply Control::pin(const Caller& caller, const ControlRequest& request, b
   ChangeView view;
   view.path = record.path;
   view.action = pinned ? "pinned" : "unpinned";
+  view.dry_run = request.dry_run;
   view.changed = record.pinned != pinned;
-  if (!view.changed) return done(to_json(view));
+  if (!view.changed || request.dry_run) return done(to_json(view));
   if (const auto set = volume_.units.set_pinned(*unit, pinned); !set) {
     return refused("cannot store the pin: errno " + std::to_string(code(set.error())));
   }

@@ -76,7 +76,7 @@ class Control {
   [[nodiscard]] ControlReply trash_list(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply restore(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply trash_empty(const Caller& caller, const ControlRequest& request);
-  [[nodiscard]] ControlReply resume(const Caller& caller);
+  [[nodiscard]] ControlReply resume(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] std::vector<Trash::Item> trash_of(const Caller& caller,
                                                   const ControlRequest& request) const;
   [[nodiscard]] bool may_put_into(const Caller& caller, std::string_view path) const;
@@ -89,6 +89,8 @@ class Control {
   [[nodiscard]] ControlReply quota_clear(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] static bool may_see_quota(const Caller& caller, const std::string& scope,
                                           const std::set<std::string>& own);
+  // A dry run: what holds the scope, with `limits`.
+  [[nodiscard]] ControlReply as_it_would_be(const std::string& scope, QuotaInForce limits) const;
   void journal_quota(const Caller& caller, const std::string& scope, std::string_view what);
 
   // Checks (check_requests.cc).

@@ -29,6 +29,7 @@ static void fields(Visitor& v, View& view) {
 template <typename Visitor, Like<QuotasView> View>
 static void fields(Visitor& v, View& view) {
   v.field("quotas", view.quotas);
+  v.field("dry_run", view.dry_run);
 }
 
 template nlohmann::json to_json(const QuotasView&);

@@ -37,6 +37,7 @@ struct QuotaView {
 
 struct QuotasView {
   std::vector<QuotaView> quotas;
+  bool dry_run = false;  // as it would be
   bool operator==(const QuotasView&) const = default;
 };
 

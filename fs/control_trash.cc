@@ -63,6 +63,7 @@ static void fields(Visitor& v, View& view) {
 template <typename Visitor, Like<ResumeView> View>
 static void fields(Visitor& v, View& view) {
   v.field("changed", view.changed);
+  v.field("dry_run", view.dry_run);
   v.field("was", view.was);
   v.field("due_units", view.due_units);
 }

@@ -51,7 +51,8 @@ struct RestoreView {
 };
 
 struct ResumeView {
-  bool changed = false;  // false: nothing was held
+  bool changed = false;  // false: nothing was held, or a dry run
+  bool dry_run = false;
   std::optional<BrakeView> was;
   std::int64_t due_units = 0;  // what may go now
   bool operator==(const ResumeView&) const = default;

@@ -75,7 +75,23 @@ std::optional<std::string> wrong_in(const ScopeLimits& limits) {
   return {};
 }
 
+ControlReply nothing_set(const std::string& scope) {
+  return refused("nothing is set for " + scope + "; limits of the policy are changed in its file");
+}
+
 }  // namespace
+
+ControlReply Control::as_it_would_be(const std::string& scope, QuotaInForce limits) const {
+  Quotas::Row row{scope, {}, {}, {}, 0};
+  for (Quotas::Row& present : volume_.quotas.rows()) {
+    if (present.scope == scope) row = std::move(present);
+  }
+  row.quota = std::move(limits);
+  QuotasView view;
+  view.dry_run = true;
+  view.quotas.push_back(view_of(row));
+  return done(to_json(view));
+}
 
 // What is the caller's own, or everybody's.
 bool Control::may_see_quota(const Caller& caller, const std::string& scope,
@@ -133,6 +149,9 @@ ControlReply Control::quota_set(const Caller& caller, const ControlRequest& requ
     limits.grace = *grace;
   }
   if (const auto wrong = wrong_in(limits)) return refused(*wrong);
+  if (request.dry_run) {
+    return as_it_would_be(*scope, {limits, QuotaInForce::Origin::exception, *scope});
+  }
   if (const auto set = volume_.quotas.set(*scope, limits, caller.uid); !set) {
     return refused("the index does not take it: " + std::string(std::strerror(code(set.error()))));
   }
@@ -145,15 +164,18 @@ ControlReply Control::quota_clear(const Caller& caller, const ControlRequest& re
   if (caller.uid != 0) return refused("only root may clear quotas");
   const auto scope = Quotas::canonical(request.scope, *volume_.rules.policy());
   if (!scope) return misused(scope.error());
+  if (request.dry_run) {
+    if (auto left = volume_.quotas.without_exception(*scope)) {
+      return as_it_would_be(*scope, std::move(*left));
+    }
+    return nothing_set(request.scope);
+  }
   const auto cleared = volume_.quotas.clear(*scope);
   if (!cleared) {
     return refused("the index does not take it: " +
                    std::string(std::strerror(code(cleared.error()))));
   }
-  if (!*cleared) {
-    return refused("nothing is set for " + request.scope +
-                   "; limits of the policy are changed in its file");
-  }
+  if (!*cleared) return nothing_set(request.scope);
   volume_.quotas.export_to(volume_.exports);
   journal_quota(caller, *scope, "cleared");
   return quota_list(caller, request);

@@ -109,6 +109,13 @@ void Quotas::replace_table(const std::vector<QuotaRule>& rules, QuotaTable::Exce
 
 QuotaInForce Quotas::in_force(std::string_view scope) const { return table()->in_force(scope); }
 
+std::optional<QuotaInForce> Quotas::without_exception(const std::string& scope) const {
+  const MutexLock lock(mu_);
+  QuotaTable::Exceptions exceptions = table_->exceptions();
+  if (exceptions.erase(scope) == 0) return std::nullopt;
+  return QuotaTable(rules_, std::move(exceptions)).in_force(scope);
+}
+
 Status Quotas::load(const Policy& policy) {
   auto records = index_.load_quotas();
   if (!records) return std::unexpected(records.error());

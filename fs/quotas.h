@@ -59,6 +59,10 @@ class Quotas {
   void export_to(Exports* exports) EXCLUDES(mu_);
   [[nodiscard]] QuotaInForce in_force(std::string_view scope) const EXCLUDES(mu_);
 
+  // What would be were it cleared; nothing when nothing is set.
+  [[nodiscard]] std::optional<QuotaInForce> without_exception(const std::string& scope) const
+      EXCLUDES(mu_);
+
   struct Row {
     std::string scope;
     Usage usage;

@@ -128,9 +128,16 @@ ControlReply Control::trash_empty(const Caller& caller, const ControlRequest& re
   return done(to_json(view));
 }
 
-ControlReply Control::resume(const Caller& caller) {
+ControlReply Control::resume(const Caller& caller, const ControlRequest& request) {
   if (caller.uid != 0) return refused("only root may resume");
   const ReaperState before = reaper_.state();
+  if (request.dry_run) {
+    ResumeView view;
+    view.dry_run = true;
+    view.due_units = static_cast<std::int64_t>(before.due_units);
+    if (before.brake.cause != BrakeRecord::Cause::none) view.was = brake_view(before.brake);
+    return done(to_json(view));
+  }
   const auto resumed = reaper_.resume(who(caller));
   if (!resumed) {
     return refused("the index does not take it: " +

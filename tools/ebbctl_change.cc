@@ -27,17 +27,18 @@ void add_change_commands(CLI::App& app, Invocation& invocation) {
                   "  ebbctl pin .                        the unit of the working directory",
                   run_pin);
   add_path(*pin, invocation, "The unit, or anything in it", PathUse::required);
+  add_dry_run(*pin, invocation);
   CLI::App* unpin = add_command(app, invocation, "unpin", "Let a pinned unit expire again",
                                 "  ebbctl unpin worktrees/job-17", run_unpin);
   add_path(*unpin, invocation, "The unit, or anything in it", PathUse::required);
+  add_dry_run(*unpin, invocation);
   CLI::App* expire =
       add_command(app, invocation, "expire", "Remove a unit now that nothing holds",
                   "  ebbctl expire worktrees/job-17 --dry-run   what holds it, what would go\n"
                   "  ebbctl expire worktrees/job-17",
                   run_expire);
   add_path(*expire, invocation, "The unit itself", PathUse::required);
-  expire->add_flag("--dry-run", invocation.request.dry_run,
-                   "Say what would happen, change nothing");
+  add_dry_run(*expire, invocation);
 }
 
 }  // namespace ebbfs

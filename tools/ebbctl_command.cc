@@ -15,6 +15,11 @@ CLI::App* add_command(CLI::App& parent, Invocation& invocation, const std::strin
   return command;
 }
 
+void add_dry_run(CLI::App& command, Invocation& invocation) {
+  command.add_flag("--dry-run", invocation.request.dry_run,
+                   "Say what would happen, change nothing");
+}
+
 void add_path(CLI::App& command, Invocation& invocation, const std::string& about, PathUse use) {
   CLI::Option* path = command.add_option("PATH", invocation.place.path, about)->type_name("");
   if (use == PathUse::required) path->required();

@@ -39,6 +39,7 @@ CLI::App* add_command(CLI::App& parent, Invocation& invocation, const std::strin
 
 enum class PathUse { optional, required };
 void add_path(CLI::App& command, Invocation& invocation, const std::string& about, PathUse use);
+void add_dry_run(CLI::App& command, Invocation& invocation);
 
 // Each adds its group of commands.
 void add_query_commands(CLI::App& app, Invocation& invocation);   // status units locks show events

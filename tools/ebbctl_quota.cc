@@ -119,6 +119,7 @@ void add_quota_commands(CLI::App& app, Invocation& invocation) {
                   run_set);
   add_scope(*set, invocation);
   add_limits(*set, invocation);
+  add_dry_run(*set, invocation);
   CLI::App* all = add_command(*quota, invocation, "default", "Limit each scope of a kind alike",
                               "  ebbctl quota default user --bytes 20G\n"
                               "  ebbctl quota default unit --inodes 500k",
@@ -128,12 +129,14 @@ void add_quota_commands(CLI::App& app, Invocation& invocation) {
       ->required()
       ->check(CLI::IsMember({"class", "unit", "user", "group", "job"}));
   add_limits(*all, invocation);
+  add_dry_run(*all, invocation);
   CLI::App* clear =
       add_command(*quota, invocation, "clear", "Forget what was set; the policy holds again",
                   "  ebbctl quota clear user:ci\n"
                   "  ebbctl quota clear 'user:*'         what `quota default user` has set",
                   run_clear);
   add_scope(*clear, invocation);
+  add_dry_run(*clear, invocation);
 }
 
 }  // namespace ebbfs

@@ -64,8 +64,7 @@ void add_restore(CLI::App& parent, Invocation& invocation) {
   restore->add_option("--to", invocation.to, "Another place, on the same mount")->type_name("PATH");
   restore->add_option("--id", invocation.request.trash_id, "The entry of this number")
       ->type_name("N");
-  restore->add_flag("--dry-run", invocation.request.dry_run,
-                    "Say what would happen, change nothing");
+  add_dry_run(*restore, invocation);
 }
 
 }  // namespace
@@ -98,7 +97,7 @@ void add_trash_commands(CLI::App& app, Invocation& invocation) {
           "--older", [&invocation](const std::string& text) { set_older(invocation, text); },
           "Only what was removed longer ago")
       ->type_name("DURATION");
-  empty->add_flag("--dry-run", invocation.request.dry_run, "Say what would go, delete nothing");
+  add_dry_run(*empty, invocation);
 
   add_restore(app, invocation);
   CLI::App* resume =
@@ -108,6 +107,7 @@ void add_trash_commands(CLI::App& app, Invocation& invocation) {
                   "  ebbctl resume",
                   run_resume);
   add_path(*resume, invocation, "A path on the mount to ask", PathUse::optional);
+  add_dry_run(*resume, invocation);
 }
 
 }  // namespace ebbfs

@@ -47,6 +47,11 @@ Color color_of(const QuotaView& quota) {
 }  // namespace
 
 std::string render(const QuotasView& view, const Style& style, WallTime now) {
+  if (view.dry_run) {
+    QuotasView same = view;
+    same.dry_run = false;
+    return "nothing is changed; it would be:\n" + render(same, style, now);
+  }
   if (view.quotas.empty()) return "no quotas; `ebbctl quota list --all` shows usage\n";
   // The fullest first; by name where they are equally full.
   std::vector<QuotaView> quotas = view.quotas;

@@ -63,8 +63,14 @@ std::string render(const RestoreView& view, const Style& style, WallTime now) {
 }
 
 std::string render(const ResumeView& view, const Style& style, WallTime /*now*/) {
-  if (!view.changed) return "nothing was held\n";
   const std::string why = view.was ? plain(view.was->text) : "";
+  if (view.dry_run && view.was) {
+    return wrapped("",
+                   fmt::format("would be resumed: {} would go (it is held because {})",
+                               counted(view.due_units, "due unit"), why),
+                   style);
+  }
+  if (!view.changed) return "nothing was held\n";
   return wrapped("",
                  fmt::format("resumed: {} may go now (it was held because {})",
                              counted(view.due_units, "due unit"), why),

@@ -53,6 +53,24 @@ TEST_F(QuotaTest, OfAUnitIsFreeAgainWhenTheUnitIsGone) {
       << "what is in the trash is charged to the volume alone";
 }
 
+TEST_F(QuotaTest, ADryRunShowsWhatWouldBeAndChangesNothing) {
+  ASSERT_EQ(run("mkdir units/a && head -c 8192 /dev/zero >units/a/f").exit_code, 0);
+  const auto origin = [&]() -> std::string {
+    return volume_->json("quota show class:tree")["quotas"][0]["origin"];
+  };
+  const Ran set = quota("set class:tree --bytes 1M --dry-run");
+  EXPECT_EQ(set.exit_code, 0) << set.out;
+  EXPECT_TRUE(set.out.contains("nothing is changed; it would be:")) << set.out;
+  EXPECT_TRUE(set.out.contains("1.0 MiB")) << set.out;
+  EXPECT_EQ(origin(), "none");
+  ASSERT_EQ(quota("set class:tree --bytes 1M").exit_code, 0);
+  EXPECT_EQ(quota("clear class:tree --dry-run").exit_code, 0);
+  EXPECT_EQ(origin(), "set");
+  EXPECT_EQ(quota("clear user:21001 --dry-run").exit_code, 1);
+  EXPECT_EQ(volume_->ebbctl("pin --dry-run units/a").exit_code, 0);
+  EXPECT_EQ(volume_->units().at(0)["pinned"], false);
+}
+
 // ---- Programs ----
 
 TEST_F(QuotaTest, IsTheErrorThatPeopleKnow) {

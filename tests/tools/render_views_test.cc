@@ -140,6 +140,31 @@ TEST_F(RenderViewsTest, StatusSaysThatRemovalIsLate) {
             std::string::npos);
 }
 
+TEST_F(RenderViewsTest, StatusSaysThatTheVolumeIsFullAndWhatStandsInTheWay) {
+  StatusView status = sample_status();
+  status.space.level = "full";
+  status.space.low = "75%";
+  status.space.stuck = "nothing more may go; pinned 3 units (1.2 GiB)";
+  Style wide;
+  wide.width = 300;
+  const std::string text = render(status, wide, kNow);
+  EXPECT_NE(
+      text.find("\n! full: new data waits for space, or is refused; locks still work; the low "
+                "mark of 75% is out of reach: nothing more may go; pinned 3 units (1.2 GiB)\n"),
+      std::string::npos)
+      << text;
+}
+
+TEST_F(RenderViewsTest, StatusSaysThatUnitsAreBeingEvicted) {
+  StatusView status = sample_status();
+  status.space.level = "high";
+  status.space.high = "85%";
+  status.space.evicting = true;
+  EXPECT_NE(render(status, style_, kNow)
+                .find("\n! above the high mark of 85%; idle units are being evicted\n"),
+            std::string::npos);
+}
+
 TEST_F(RenderViewsTest, StatusFitsATerminalOf80By24) {
   const Style terminal{.terminal = true, .unicode = true, .width = 80, .height = 24};
   StatusView status = troubled_status();
