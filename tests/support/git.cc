@@ -9,11 +9,9 @@
 
 namespace ebbfs {
 
-std::string git(const std::string& where, const std::string& arguments) {
-  const std::string command = "GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git -C '" + where +
-                              "' -c safe.directory='*' -c user.name=t -c user.email=t@example.org "
-                              "-c init.defaultBranch=m " +
-                              arguments + " 2>&1";
+namespace {
+
+std::string output_of(const std::string& command) {
   std::FILE* const pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) {
     ADD_FAILURE() << command;
@@ -26,6 +24,26 @@ std::string git(const std::string& where, const std::string& arguments) {
   }
   EXPECT_EQ(::pclose(pipe), 0) << command << "\n" << output;
   return output;
+}
+
+}  // namespace
+
+std::string git(const std::string& where, const std::string& arguments) {
+  return output_of("GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git -C '" + where +
+                   "' -c safe.directory='*' -c user.name=t -c user.email=t@example.org "
+                   "-c init.defaultBranch=m " +
+                   arguments + " 2>&1");
+}
+
+void git_script(const std::string& where, const std::string& script) {
+  output_of(
+      "exec 2>&1; set -e; cd '" + where +
+      "'; export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 "
+      "GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@example.org "
+      "GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@example.org GIT_EDITOR=true GIT_CONFIG_COUNT=2 "
+      "GIT_CONFIG_KEY_0=init.defaultBranch GIT_CONFIG_VALUE_0=m "
+      "GIT_CONFIG_KEY_1=protocol.file.allow GIT_CONFIG_VALUE_1=always\n" +
+      script + "\n");
 }
 
 void make_repository(const std::string& where) {

@@ -10,6 +10,10 @@ namespace ebbfs {
 // Runs `git ARGUMENTS` in the directory `where`; its output. A failure fails the test.
 std::string git(const std::string& where, const std::string& arguments);
 
+// Runs a shell script in the directory `where`, in which git is as independent. It ends at the
+// first failure, which fails the test.
+void git_script(const std::string& where, const std::string& script);
+
 // A repository with one commit at `where`.
 void make_repository(const std::string& where);
 
