@@ -3,10 +3,13 @@
 // The real git on a real mount.
 #include "tests/support/git.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "fs/git_state.h"
+#include "fs/tree.h"
 #include "tests/support/each_filesystem.h"
 
 namespace ebbfs::test {
@@ -61,6 +64,30 @@ TEST_P(Git, AddsWorksInMovesAndRemovesWorktrees) {
   ASSERT_EQ(shell("rm -rf worktrees/b", volume_->path()).exit_code, 0);
   git(at("main"), "worktree prune");
   EXPECT_THAT(git(at("main"), "worktree list"), Not(HasSubstr("worktrees/b")));
+}
+
+// What git noted of a file through the mount is what the file has below it.
+TEST_P(Git, LeavesWorktreesWhoseWorkIsKnown) {
+  for (const char* name : {"fresh", "changed", "committed"}) {
+    git(at("main"), "worktree add -q " + at(std::string("worktrees/") + name));
+  }
+  put(at("worktrees/changed/a/b/f7"), "changed");
+  git(at("worktrees/committed"), "rm -q a/large");
+  git(at("worktrees/committed"), "commit -q -m less");
+  volume_->unmount();
+  {
+    const auto backing = Backing::open(volume_->path()).value();
+    const auto worktrees = open_beneath(backing->root(), "worktrees", O_RDONLY | O_DIRECTORY);
+    ASSERT_TRUE(worktrees.has_value());
+    const auto look = [&](const char* name) {
+      return look_at_git_work(*backing, worktrees->get(), name, std::string("worktrees/") + name,
+                              {.entries_max = 1000, .time_max = 1min});
+    };
+    EXPECT_EQ(look("fresh").work, GitWork::none) << look("fresh").why;
+    EXPECT_EQ(look("changed").why, "a/b/f7 differs from git's index");
+    EXPECT_EQ(look("committed").why, "commits of committed that no remote has");
+  }
+  volume_->mount();
 }
 
 TEST_P(Git, CollectsGarbageAndChecksOut) {
