@@ -25,6 +25,7 @@
 #include "fs/evictor.h"
 #include "fs/exports.h"
 #include "fs/filesystem.h"
+#include "fs/git_state.h"
 #include "fs/index_opening.h"
 #include "fs/index_watch.h"
 #include "fs/metrics.h"
@@ -35,6 +36,7 @@
 #include "fs/reaper.h"
 #include "fs/space_gate.h"
 #include "fs/trash.h"
+#include "fs/tree.h"
 #include "fs/virtual_files.h"
 #include "fs/workers.h"
 
@@ -262,6 +264,16 @@ std::expected<void, std::string> reload_policy(const Options& options, Parts& pa
   return {};
 }
 
+// What git knows of that is nowhere else; also where that cannot be found out.
+bool holds_work(const Volume& volume, const Unit& unit) {
+  const SplitPath place = split_path(unit.path());
+  const auto parent = open_beneath(volume.backing.root(), place.directory, O_RDONLY | O_DIRECTORY);
+  if (!parent) return true;
+  const GitState state =
+      look_at_git_work(volume.backing, parent->get(), place.name.c_str(), unit.path());
+  return state.work != GitWork::none;
+}
+
 void build_space(Parts& parts) {
   parts.space = std::make_unique<SpaceGate>([&parts]() -> Result<SpaceGate::Look> {
     const auto space = parts.backing->filesystem_stat();
@@ -270,8 +282,9 @@ void build_space(Parts& parts) {
                            parts.rules->policy()->volume};
   });
   parts.notifier = std::make_unique<Notifier>(parts.channel);
-  parts.evictor = std::make_unique<Evictor>(*parts.volume, *parts.trash, *parts.reaper,
-                                            *parts.space, *parts.notifier, nullptr);
+  parts.evictor = std::make_unique<Evictor>(
+      *parts.volume, *parts.trash, *parts.reaper, *parts.space, *parts.notifier,
+      [&volume = *parts.volume](const UnitRef& unit) { return holds_work(volume, *unit); });
   parts.space->on_pressure([&evictor = *parts.evictor] { evictor.press(); });
   parts.volume->space = parts.space.get();
 }

@@ -11,6 +11,7 @@
 
 #include "tests/support/child.h"
 #include "tests/support/each_filesystem.h"
+#include "tests/support/git.h"
 
 namespace ebbfs::test {
 namespace {
@@ -224,6 +225,20 @@ TEST_P(Space, ALimitOnTheVolumeIsKeptByEmptyingTheTrashAndEvicting) {
   const Ran fourth = make("fourth");
   EXPECT_EQ(fourth.exit_code, 0) << fourth.out;
   EXPECT_TRUE(eventually([&] { return !there("idle"); }, 10s));
+}
+
+TEST_P(Space, AWorktreeWithWorkInItGoesAfterThoseWithout) {
+  measure();
+  git_script(volume_->path(),
+             "head -c " + std::to_string(total_ * 12 / 100) + " /dev/urandom > big" + R"(
+    git init -q --bare remote && git clone -q remote repo 2>/dev/null && cd repo
+    mv ../big . && git add big && git commit -qm big && git push -q origin HEAD
+    git worktree add -q ../worktrees/dirty -b dirty && echo more >> ../worktrees/dirty/big
+    sleep 0.1; git worktree add -q ../worktrees/clean -b clean)");
+  std::this_thread::sleep_for(kPastKeep);
+  make_unit("writer", 32);
+  EXPECT_TRUE(eventually([&] { return !there("clean"); }, 10s));
+  EXPECT_TRUE(there("dirty"));
 }
 
 INSTANTIATE_TEST_SUITE_P(On, Space, testing::ValuesIn(kFilesystems), ground_name);
