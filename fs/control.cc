@@ -207,6 +207,7 @@ ControlReply Control::show(const Caller& caller, const ControlRequest& request) 
   view.verdict = sentence(report);
   if (const ClassRule* rule = policy->find_class(record.class_name)) {
     view.ttl = or_null(rule->ttl);
+    if (!record.pinned) view.evictable_at = or_null(later(record.last_used, rule->keep));
   }
   view.expires_at = view.unit->expires_at;
   return done(to_json(view));

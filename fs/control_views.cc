@@ -104,6 +104,7 @@ static void fields(Visitor& v, View& view) {
   v.field("rule", view.rule);
   v.field("ttl_seconds", view.ttl);
   v.field("expires_at", view.expires_at);
+  v.field("evictable_at", view.evictable_at);
   v.field("blockers", view.blockers);
   v.field("verdict", view.verdict);
 }

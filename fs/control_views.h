@@ -111,6 +111,7 @@ struct ShowView {
   std::string rule;              // that applies: "idle 24h", "owner gone, grace 5s"; may be empty
   std::optional<Duration> ttl;
   std::optional<WallTime> expires_at;
+  std::optional<WallTime> evictable_at;  // a unit, for space: end of its keep; null: never
   std::vector<BlockerView> blockers;
   std::string verdict;  // one sentence: "stays while the worker lives"
   bool operator==(const ShowView&) const = default;

@@ -47,6 +47,30 @@ std::string unit_rule_text(const ClassRule& rule, Reason reason) {
   return "requested";
 }
 
+std::string kept_text(Reason reason, std::size_t units) {
+  const std::string count = fmt::format("{} unit{} ", units, units == 1 ? "" : "s");
+  switch (reason) {
+    case Reason::recent:
+      return count + "used within keep";
+    case Reason::open_files:
+      return count + "with open files";
+    case Reason::process_inside:
+      return count + "with a process inside";
+    case Reason::live_lock:
+      return count + "with a held lock";
+    case Reason::mount_inside:
+      return count + "with a mount inside";
+    case Reason::git_locked:
+      return count + "locked by git";
+    case Reason::adopt_grace:
+      return count + "within the adopt grace";
+    case Reason::use_unknown:
+      return count + "of which use is not known";
+    default:
+      return count + std::string(to_string(reason));
+  }
+}
+
 std::string bytes_text(Bytes bytes) {
   constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   if (bytes.n < 1024) return fmt::format("{} B", bytes.n);

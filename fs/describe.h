@@ -25,6 +25,9 @@ namespace ebbfs {
 [[nodiscard]] std::string lock_rule_text(const ClassRule& rule, const OwnerVerdict& verdict,
                                          const OwnerState& owner);
 
+// Of units that stay: "3 units pinned", "1 unit used within its keep".
+[[nodiscard]] std::string kept_text(Reason reason, std::size_t units);
+
 // About how much: "512 B", "1.2 GiB".
 [[nodiscard]] std::string bytes_text(Bytes bytes);
 

@@ -315,8 +315,7 @@ bool Evictor::evict_next(Round& round) {
 
 void Evictor::give_up(Round& round, std::string why) {
   for (const auto& [reason, kept] : round.kept) {
-    why += fmt::format("; {} {} {} ({})", to_string(reason), kept.units,
-                       kept.units == 1 ? "unit" : "units", bytes_text(kept.bytes));
+    why += fmt::format("; {} ({})", kept_text(reason, kept.units), bytes_text(kept.bytes));
   }
   if (!round.stuck_trash.empty()) {
     why += fmt::format("; {} in the trash cannot be deleted", round.stuck_trash.size());

@@ -88,6 +88,7 @@ std::string render(const ShowView& show, const Style& style, WallTime now) {
   if (show.expires_at) {
     out += line(show.what == "lock" ? "reclaim" : "expires", both(*show.expires_at, now), style);
   }
+  if (show.evictable_at) out += line("evictable", both(*show.evictable_at, now), style);
   out += blocker_lines(show.blockers, style);
   const bool about_lock = show.lock && (show.what == "lock" || !show.unit);
   if (about_lock) {

@@ -61,6 +61,18 @@ StatusView sample_status() {
   status.adoption = {true, 12, kNoon};
   status.adopt_grace_until = kNoon + 10min;
   status.volume = {{100}, {60}, {40}, 1000, 600, 400};
+  status.space = {.level = "high",
+                  .high = "85%",
+                  .low = "75%",
+                  .reserve = "1%",
+                  .reserve_bytes = {1},
+                  .evicting = true,
+                  .waiting = 2,
+                  .evicted_units = 3,
+                  .evicted_bytes = {4},
+                  .last_eviction = kNoon,
+                  .refused = 5,
+                  .stuck = "pinned"};
   status.trash = {{5}, 6, {3}, 4};
   status.brake = BrakeView{"mass", "2 of 3 units were due at once", WallTime{}, 2, 3, {}};
   status.classes = {{"worktree", "tree", 3, {{7}, 8}}};
@@ -85,6 +97,7 @@ ShowView sample_show() {
           .rule = "idle 24h",
           .ttl = 24h,
           .expires_at = kNoon,
+          .evictable_at = kNoon + 1h,
           .blockers = {{"open_files", "3 files are open"}},
           .verdict = "stays"};
 }

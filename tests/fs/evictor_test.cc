@@ -209,8 +209,9 @@ TEST_F(EvictorTest, NeverEvictsWhatIsRecentPinnedOrInUse) {
   EXPECT_EQ(left(), "abcde");
   const auto event = rig_.last_event(EventRecord::Kind::no_space);
   ASSERT_TRUE(event.has_value());
-  for (const char* reason : {"pinned 1 unit", "open_files 1 unit", "recent 2 units",
-                             "process_inside 1 unit", "nothing more may go"}) {
+  for (const char* reason :
+       {"1 unit pinned (80.0 KiB)", "1 unit with open files", "2 units used within keep",
+        "1 unit with a process inside", "nothing more may go"}) {
     EXPECT_NE(event->detail.find(reason), std::string::npos) << reason << ": " << event->detail;
   }
   rig_.close(open);
