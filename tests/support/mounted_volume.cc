@@ -123,11 +123,14 @@ MountedVolume::~MountedVolume() {
 }
 
 void MountedVolume::make_filesystem() {
+  const std::string inodes = std::to_string(options_.inodes);
   std::string command;
   if (options_.filesystem == "tmpfs") {
-    command = "mount -t tmpfs -o size=" + options_.size + " tmpfs volume";
+    const std::string limit = options_.inodes > 0 ? ",nr_inodes=" + inodes : "";
+    command = "mount -t tmpfs -o size=" + options_.size + limit + " tmpfs volume";
   } else {
-    command = "truncate -s " + options_.size + " image && mkfs." + options_.filesystem +
+    const std::string limit = options_.inodes > 0 ? " -N " + inodes : "";
+    command = "truncate -s " + options_.size + " image && mkfs." + options_.filesystem + limit +
               " -q image && mount -o loop image volume && rm -rf volume/lost+found";
   }
   const Ran ran = shell(command, scratch_);

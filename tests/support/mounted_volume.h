@@ -36,6 +36,7 @@ struct Ran {
 struct VolumeOptions {
   std::string filesystem = "tmpfs";  // "tmpfs", "ext4" or "xfs"
   std::string size = "512M";
+  int inodes = 0;                           // of the filesystem, tmpfs and ext4; 0: as it comes
   std::string policy = {};                  // TOML; empty: the built-in default
   std::string transport = {};               // of --transport; empty: auto
   std::vector<std::string> arguments = {};  // further ones for ebbfs
