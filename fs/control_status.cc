@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/control_status.h"
 
-#include "fs/control_codec.h"
+#include "fs/control_fields.h"
 
 namespace ebbfs {
 
@@ -51,16 +51,6 @@ static void fields(Visitor& v, View& view) {
   v.field("last_eviction", view.last_eviction);
   v.field("refused", view.refused);
   v.field("stuck", view.stuck);
-}
-
-template <typename Visitor, Like<BrakeView> View>
-static void fields(Visitor& v, View& view) {
-  v.field("cause", view.cause);
-  v.field("text", view.text);
-  v.field("since", view.since);
-  v.field("due", view.due);
-  v.field("all", view.all);
-  v.field("step_seconds", view.step);
 }
 
 template <typename Visitor, Like<ClassView> View>

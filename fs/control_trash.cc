@@ -1,29 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/control_trash.h"
 
-#include "fs/control_codec.h"
+#include "fs/control_fields.h"
 
 namespace ebbfs {
-
-template <typename Visitor, Like<OwnerView> View>
-static void fields(Visitor& v, View& view) {
-  v.field("uid", view.uid);
-  v.field("user", view.user);
-  v.field("pid", view.pid);
-  v.field("comm", view.comm);
-  v.field("job", view.job);
-  v.field("cgroup", view.cgroup);
-}
-
-template <typename Visitor, Like<BrakeView> View>
-static void fields(Visitor& v, View& view) {
-  v.field("cause", view.cause);
-  v.field("text", view.text);
-  v.field("since", view.since);
-  v.field("due", view.due);
-  v.field("all", view.all);
-  v.field("step_seconds", view.step);
-}
 
 template <typename Visitor, Like<TrashItemView> View>
 static void fields(Visitor& v, View& view) {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "fs/control_codec.h"
+#include "fs/control_fields.h"
 #include "policy/limits.h"
 
 namespace ebbfs {
@@ -37,16 +37,6 @@ LockState lock_state(std::string_view name) {
 
 static UnitState from_string(std::string_view name, UnitState /*type*/) { return unit_state(name); }
 static LockState from_string(std::string_view name, LockState /*type*/) { return lock_state(name); }
-
-template <typename Visitor, Like<OwnerView> View>
-static void fields(Visitor& v, View& view) {
-  v.field("uid", view.uid);
-  v.field("user", view.user);
-  v.field("pid", view.pid);
-  v.field("comm", view.comm);
-  v.field("job", view.job);
-  v.field("cgroup", view.cgroup);
-}
 
 template <typename Visitor, Like<UnitView> View>
 static void fields(Visitor& v, View& view) {
