@@ -5,22 +5,10 @@
 
 #include <vector>
 
+#include "fs/tree.h"
 #include "policy/classifier.h"
 
 namespace ebbfs {
-namespace {
-
-std::vector<std::string_view> components_of(std::string_view path) {
-  std::vector<std::string_view> components;
-  while (!path.empty()) {
-    const std::size_t slash = path.find('/');
-    components.push_back(path.substr(0, slash));
-    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-  }
-  return components;
-}
-
-}  // namespace
 
 bool is_git_directory(const Backing& backing, int fd) {
   const auto is = [&](const char* name, auto predicate) {

@@ -53,6 +53,4 @@ class QuotaTest : public OnVolume {
   }
 };
 
-[[nodiscard]] inline int result_of(bool done) { return done ? 0 : errno; }
-
 }  // namespace ebbfs::test

@@ -16,8 +16,6 @@
 namespace ebbfs::test {
 namespace {
 
-int result_of(bool done) { return done ? 0 : errno; }
-
 // O_PATH-like care: a FIFO must not block.
 UniqueFd open_file(const std::string& path, int flags) {
   return UniqueFd(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666));

@@ -20,6 +20,7 @@ namespace ebbfs::test {
 
 // 0, or errno for the result of a system call that failed.
 [[nodiscard]] inline int errno_of(std::int64_t result) { return result < 0 ? errno : 0; }
+[[nodiscard]] inline int result_of(bool done) { return done ? 0 : errno; }
 
 // close-on-exec.
 [[nodiscard]] UniqueFd opened(const std::string& path, int flags, mode_t mode = 0644);
