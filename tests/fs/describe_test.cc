@@ -6,6 +6,7 @@
 namespace ebbfs {
 namespace {
 
+using Life = OwnerState::Life;
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -30,7 +31,6 @@ TEST(UnitRuleText, NamesTheLimitThatDecided) {
 }
 
 TEST(LockRuleText, SaysHowTheOwnerEnded) {
-  using Life = OwnerState::Life;
   ClassRule rule;
   rule.orphan_grace = seconds(5);
   rule.ttl = minutes(5);

@@ -75,10 +75,10 @@ TEST_F(Purge, DeletesWhatNoPathCanName) {
 }
 
 TEST_F(Purge, DeletesADirectoryLargerThanOneReading) {
-  constexpr int kFiles = 3000;
-  for (int i = 0; i < kFiles; ++i) tree_.write_file("wide/" + std::to_string(i), "");
+  constexpr int kNames = 3000;
+  for (int i = 0; i < kNames; ++i) tree_.write_file("wide/" + std::to_string(i), "");
   ASSERT_TRUE(purge("wide"));
-  EXPECT_EQ(freed_.inodes, kFiles + 1);
+  EXPECT_EQ(freed_.inodes, kNames + 1);
 }
 
 TEST_F(Purge, GoesOnWhereItWasStopped) {

@@ -286,7 +286,6 @@ class RelativeGitRestore : public GitRestore {
  protected:
   void SetUp() override {
     GitRestore::SetUp();
-    const std::string at = rig_.tree.at("worktrees/a");
     // As git 2.48 writes them with worktree.useRelativePaths.
     rig_.tree.write_file("worktrees/a/.git", "gitdir: ../../repo/.git/worktrees/a\n");
     rig_.tree.write_file("repo/.git/worktrees/a/gitdir", "../../../../worktrees/a/.git\n");

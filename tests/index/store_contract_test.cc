@@ -233,9 +233,9 @@ TEST_P(StoreContract, LosesNothingOfManyThreads) {
 }
 
 TEST_P(StoreContract, AgreesWithAMap) {
-  constexpr std::uint64_t kSeed = 99;
-  SCOPED_TRACE(testing::Message() << "seed " << kSeed);
-  std::mt19937_64 random(kSeed);
+  constexpr std::uint64_t kMapSeed = 99;
+  SCOPED_TRACE(testing::Message() << "seed " << kMapSeed);
+  std::mt19937_64 random(kMapSeed);
   std::map<std::string, std::string> model;
   for (int round = 0; round < 300; ++round) {
     Batch batch;
