@@ -17,7 +17,6 @@ namespace ebbfs::test {
 namespace {
 
 using namespace std::chrono_literals;
-using Counted = MountedVolume::Counted;
 
 constexpr const char* kPolicy = R"(
 [[class]]

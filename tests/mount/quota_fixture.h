@@ -13,8 +13,6 @@
 
 namespace ebbfs::test {
 
-using Counted = MountedVolume::Counted;
-
 inline constexpr const char* kQuotaPolicy = R"(
 [[class]]
 name = "tree"

@@ -38,7 +38,6 @@ struct UnitPlace {
 };
 [[nodiscard]] UnitPlace place_of(std::string_view path);
 
-using Counted = MountedVolume::Counted;
 // By name of scope, as `quota list` shows it. Scopes that hold nothing are left out, as are jobs
 // that no path names (they come from cgroups).
 using ByScope = std::map<std::string, Counted>;

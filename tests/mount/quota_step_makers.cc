@@ -49,8 +49,8 @@ void QuotaSteps::create(Plan& plan) {
 void QuotaSteps::make_other(Plan& plan) {
   const std::string path = fresh();
   if (path.empty()) return;
-  constexpr std::array kKinds{'d', 'd', 'd', 'l', 'p', 'f'};
-  const char kind = kKinds[below(kKinds.size())];
+  constexpr std::array kOtherKinds{'d', 'd', 'd', 'l', 'p', 'f'};
+  const char kind = kOtherKinds[below(kOtherKinds.size())];
   plan.text = std::string("make ") + kind + " " + path;
   plan.after.make(path, {.kind = kind, .who = who_});
   plan.act = [name = full(path), kind] {

@@ -109,4 +109,6 @@ class MountedVolume {
   bool mounted_ = false;
 };
 
+using Counted = MountedVolume::Counted;
+
 }  // namespace ebbfs::test
