@@ -107,7 +107,7 @@ MountedVolume::MountedVolume(VolumeOptions options)
   set_policy(options_.policy);
   try {
     make_filesystem();
-    mount();
+    if (!options_.bare) mount();
   } catch (...) {
     (void)::umount2(path_.c_str(), MNT_DETACH);
     (void)shell("rm -rf --one-file-system '" + scratch_ + "'");

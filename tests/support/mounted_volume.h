@@ -42,6 +42,7 @@ struct VolumeOptions {
   std::vector<std::string> arguments = {};  // further ones for ebbfs
   std::string program = "ebbfs";
   std::string launcher = {};  // runs ebbfs in its place: "prlimit --nofile=4096"
+  bool bare = false;          // mount() is left to the test
 };
 
 class MountedVolume {
