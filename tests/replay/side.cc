@@ -51,7 +51,7 @@ constexpr auto kPastTheGrace = 7s;
 constexpr int kRepositories = 16;
 constexpr std::size_t kWorkers = 48;
 constexpr int kSamples = 300;
-// For what is late at the end; what is not done by then is left.
+// For what is late at the end, at least; what is not done by then is left.
 constexpr Time kPatience = 60s;
 
 // One time that a job is tried.
@@ -68,6 +68,7 @@ class Side {
       : tell_(std::move(tell)),
         plan_(make_plan(days, seed)),
         end_(days * kDay),
+        give_up_(end_ + std::max(kPatience, end_ / 2)),
         volume_({.size = std::to_string(volume_bytes(days)), .policy = kPolicy, .bare = true}),
         backing_(::open(volume_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (name != kBare) volume_.mount();
@@ -89,7 +90,7 @@ class Side {
     ::sigprocmask(SIG_BLOCK, &child, nullptr);
     begin_ = Clock::now();
     Time next_sample{0};
-    while (now() < end_ || (!(waiting_.empty() && running_.empty()) && now() < end_ + kPatience)) {
+    while (now() < end_ || (!(waiting_.empty() && running_.empty()) && now() < give_up_)) {
       start_what_is_due();
       if (now() >= next_sample && next_sample <= end_) {
         sample();
@@ -130,7 +131,7 @@ class Side {
 
   // Until a job ends, one is due or the next sample is.
   void wait(const sigset_t& child, Time next_sample) const {
-    Time until = next_sample <= end_ ? next_sample : end_ + kPatience;
+    Time until = next_sample <= end_ ? next_sample : give_up_;
     if (!waiting_.empty() && running_.size() < kWorkers) {
       until = std::min(until, waiting_.top().due);
     }
@@ -243,6 +244,7 @@ class Side {
   const std::function<void(const Sample&)> tell_;
   const std::vector<Job> plan_;
   const Time end_;
+  const Time give_up_;
   test::MountedVolume volume_;
   const UniqueFd backing_;  // below ebbfs
   Site site_;
