@@ -14,18 +14,11 @@ namespace {
 // Longer is not a path.
 constexpr std::size_t kContentMax = PATH_MAX + 16;
 
-bool is_absent(Errno error) {
-  switch (code(error)) {
-    case ENOENT:
-    case ENOTDIR:
-    case ELOOP:  // a symbolic link
-    case EXDEV:  // leads out of the volume
-    case ENAMETOOLONG:
-    case EINVAL:
-      return true;
-    default:
-      return false;
-  }
+// For a path that somebody has written into a file of git: it may be no path at all, or lead out of
+// the volume.
+bool leads_nowhere(Errno error) {
+  return is_absent(error) || error == Errno{EXDEV} || error == Errno{ENAMETOOLONG} ||
+         error == Errno{EINVAL};
 }
 
 // `path` as seen from the directory `from`, without "." and "..": empty when it leaves the top, or
@@ -69,12 +62,12 @@ Result<std::optional<GitAdmin>> open_entry(const Backing& backing, const std::st
   if (split_path(split.directory).name != "worktrees") return std::nullopt;
   auto parent = open_beneath(backing.root(), split.directory, O_RDONLY | O_DIRECTORY);
   if (!parent) {
-    if (is_absent(parent.error())) return std::nullopt;
+    if (leads_nowhere(parent.error())) return std::nullopt;
     return std::unexpected(parent.error());
   }
   const auto entry = open_beneath(parent->get(), split.name, O_RDONLY | O_DIRECTORY);
   if (!entry) {
-    if (is_absent(entry.error())) return std::nullopt;
+    if (leads_nowhere(entry.error())) return std::nullopt;
     return std::unexpected(entry.error());
   }
   const auto belongs = belongs_to_worktree(backing, entry->get(), path, worktree);
@@ -94,7 +87,7 @@ Result<std::optional<GitAdmin>> open_entry(const Backing& backing, const std::st
   admin.handle = *handle;
   admin.inode = InodeId{attributes->stx_ino};
   const auto mark = backing.stat(entry->get(), "locked");
-  if (!mark && !is_absent(mark.error())) return std::unexpected(mark.error());
+  if (!mark && !leads_nowhere(mark.error())) return std::unexpected(mark.error());
   admin.locked = mark.has_value();
   if (const auto why = read_line_file(backing, entry->get(), "locked"); why && *why) {
     admin.locked_why = (*why)->substr(0, (*why)->find('\n'));
@@ -111,7 +104,7 @@ Result<std::optional<std::string>> read_line_file(const Backing& backing, int di
   const auto fd = backing.open_at(dir, name, O_RDONLY | O_NONBLOCK, 0);
   if (!fd) {
     // ENXIO: a socket.
-    if (is_absent(fd.error()) || fd.error() == Errno{ENXIO}) return std::nullopt;
+    if (leads_nowhere(fd.error()) || fd.error() == Errno{ENXIO}) return std::nullopt;
     return std::unexpected(fd.error());
   }
   const auto attributes = backing.stat(fd->get(), "");
@@ -130,7 +123,7 @@ Result<bool> belongs_to_worktree(const Backing& backing, int entry, std::string_
                                  std::string_view path) {
   const auto common = backing.stat(entry, "commondir");
   if (!common) {
-    if (is_absent(common.error())) return false;
+    if (leads_nowhere(common.error())) return false;
     return std::unexpected(common.error());
   }
   const auto back = read_line_file(backing, entry, "gitdir");
@@ -145,7 +138,7 @@ Result<std::optional<GitAdmin>> find_git_admin(const Backing& backing, int dir, 
                                                std::string_view path) {
   const auto top = backing.open_at(dir, name, O_RDONLY | O_DIRECTORY, 0);
   if (!top) {
-    if (is_absent(top.error())) return std::nullopt;
+    if (leads_nowhere(top.error())) return std::nullopt;
     return std::unexpected(top.error());
   }
   const auto link = read_line_file(backing, top->get(), ".git");

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "fs/lock_reaper.h"
+#include "fs/tree.h"
 
 namespace ebbfs {
 namespace {
@@ -97,12 +98,9 @@ OwnerState LockReaper::owner_now(const LockRecord& record, const OwnerState& kno
 
 LockReaper::Sight LockReaper::look(const LockRecord& record) {
   Sight sight;
-  const auto absent = [](Errno error) {
-    return error == Errno{ESTALE} || error == Errno{ENOENT} || error == Errno{ENOTDIR};
-  };
   auto parent = open_by_handle(volume_, record.parent, O_RDONLY | O_DIRECTORY);
   if (!parent) {
-    if (absent(parent.error())) sight.name = Sight::Name::gone;
+    if (is_absent(parent.error())) sight.name = Sight::Name::gone;
     return sight;
   }
   const char* const name = record.name.c_str();
@@ -110,7 +108,7 @@ LockReaper::Sight LockReaper::look(const LockRecord& record) {
   const auto attributes = volume_.backing.stat(parent->get(), name);
   if (!handle || !attributes) {
     const Errno error = handle ? attributes.error() : handle.error();
-    if (absent(error)) sight.name = Sight::Name::gone;
+    if (is_absent(error)) sight.name = Sight::Name::gone;
     return sight;
   }
   sight.name = *handle == record.object ? Sight::Name::same : Sight::Name::gone;

@@ -12,11 +12,6 @@
 namespace ebbfs {
 namespace {
 
-bool is_absent(Errno error) {
-  return error == Errno{ENOENT} || error == Errno{ENOTDIR} || error == Errno{ELOOP} ||
-         error == Errno{ESTALE};
-}
-
 enum class Top : std::uint8_t { there, elsewhere, gone, unknown };
 
 Top look_at_path(const Volume& volume, const UnitRecord& record) {

@@ -85,6 +85,11 @@ Result<UniqueFd> open_beneath(int dir, std::string_view path, int flags) {
   return UniqueFd(static_cast<int>(fd));
 }
 
+bool is_absent(Errno error) {
+  return error == Errno{ENOENT} || error == Errno{ENOTDIR} || error == Errno{ELOOP} ||
+         error == Errno{ESTALE};
+}
+
 InodeId inode_id_of(const Backing& backing, const Attributes& attributes) {
   const auto root = backing.stat(backing.root(), "");
   if (root && root->stx_ino == attributes.stx_ino) return kRootInode;

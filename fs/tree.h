@@ -28,6 +28,10 @@ struct SplitPath {
 // Errors: those of openat2(2); ELOOP where a component is a link, EXDEV where it leaves `dir`.
 [[nodiscard]] Result<UniqueFd> open_beneath(int dir, std::string_view path, int flags);
 
+// Whether a failed look at a path or handle says that nothing is there (any more), rather than that
+// this cannot be known.
+[[nodiscard]] bool is_absent(Errno error);
+
 // The kernel's number for the inode that has `attributes`.
 [[nodiscard]] InodeId inode_id_of(const Backing& backing, const Attributes& attributes);
 

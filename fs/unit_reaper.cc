@@ -28,11 +28,6 @@ constexpr Duration kAtLeast = std::chrono::milliseconds(1);
 // Units remembered as told of; more cost an event told twice.
 constexpr std::size_t kToldMax = 100'000;
 
-bool is_absent(Errno error) {
-  return error == Errno{ENOENT} || error == Errno{ENOTDIR} || error == Errno{ELOOP} ||
-         error == Errno{ESTALE};
-}
-
 // What the clock says of a unit that is asked for: nothing.
 void forget_age(UnitRecord& record, ClassRule& rule) {
   record.last_used = record.created = WallTime{};

@@ -11,11 +11,6 @@ namespace {
 
 enum class Found : std::uint8_t { here, elsewhere, gone, misplaced, unknown };
 
-bool is_absent(Errno error) {
-  return error == Errno{ENOENT} || error == Errno{ENOTDIR} || error == Errno{ELOOP} ||
-         error == Errno{ESTALE};
-}
-
 // `path` is set to where a directory is now.
 Found find_top(Volume& volume, const UnitRecord& record, std::string& path) {
   const Backing& backing = volume.backing;
