@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "fs/stale_units.h"
 #include "fs/tree.h"
 #include "fs/unit_recovery.h"
 
@@ -33,13 +32,12 @@ void Census::prepare(bool recount) {
   const VolumeState state = volume_.index.volume_state();
   const bool after_power_loss = !state.clean && state.boot != volume_.processes.boot_id();
   adopting_ = state.fresh || !state.adopted;
-  settle_units(volume_);
-  const std::size_t stale = settle_stale_units(volume_);
-  if (stale > 0 && state.clean) {
-    spdlog::warn("event=changed_while_unmounted units={} action=everything_is_counted", stale);
+  const std::size_t unseen = settle_units(volume_);
+  if (unseen > 0 && state.clean) {
+    spdlog::warn("event=changed_while_unmounted units={} action=everything_is_counted", unseen);
   }
   // After a crash, a unit may have gone or moved just before its record did.
-  const bool all = recount || adopting_ || after_power_loss || (stale > 0 && state.clean);
+  const bool all = recount || adopting_ || after_power_loss || (unseen > 0 && state.clean);
   // The root first: its walk finds units that nobody has recorded.
   if (count_from_nothing(volume_.units.root(), all)) enqueue(volume_.units.root());
   for (const UnitRef& unit : volume_.units.all()) {

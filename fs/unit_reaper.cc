@@ -8,7 +8,6 @@
 
 #include <algorithm>
 
-#include "fs/stale_units.h"
 #include "fs/unit_recovery.h"
 #include "policy/eviction.h"
 
@@ -151,36 +150,27 @@ UnitReaper::Place UnitReaper::locate(const UnitRef& unit, const UnitRecord& reco
   return place;
 }
 
-// The top is not at its path: it is gone only when its handle leads nowhere any more.
 UnitReaper::Place UnitReaper::find_moved(const UnitRef& unit, const UnitRecord& record,
                                          Place place) {
-  const Backing& backing = volume_.backing;
-  const auto fd = open_by_handle(volume_, record.handle, O_PATH | O_NOFOLLOW);
-  if (!fd) {
-    if (is_absent(fd.error())) place.top = Place::Top::gone;
-    return place;
+  const FoundTop found = follow_top(volume_, record);
+  switch (found.where) {
+    case FoundTop::Where::gone:
+      place.top = Place::Top::gone;
+      break;
+    case FoundTop::Where::misplaced:
+      // Out of reach of its class: no longer a unit, and nothing that may be removed.
+      spdlog::warn("event=unit_moved_out path={:?} now={:?}", record.path, found.path);
+      place.top = Place::Top::gone;
+      break;
+    case FoundTop::Where::moved:
+      spdlog::warn("event=unit_moved_unseen path={:?} now={:?}", record.path, found.path);
+      if (volume_.units.set_path(*unit, found.path)) place.top = Place::Top::moved;
+      break;
+    case FoundTop::Where::here:
+    case FoundTop::Where::astray:
+    case FoundTop::Where::unknown:
+      break;
   }
-  const auto attributes = backing.stat(fd->get(), "");
-  if (!attributes) return place;
-  if (attributes->stx_nlink == 0) {
-    place.top = Place::Top::gone;
-    return place;
-  }
-  // Where a file is cannot be told from its handle.
-  if (!is_directory(*attributes)) return place;
-  const auto path = backing.path_of(fd->get());
-  if (!path) {
-    if (is_absent(path.error())) place.top = Place::Top::gone;
-    return place;
-  }
-  if (!is_unit_place(volume_, record, *path)) {
-    // Out of reach of its class: no longer a unit, and nothing that may be removed.
-    spdlog::warn("event=unit_moved_out path={:?} now={:?}", record.path, *path);
-    place.top = Place::Top::gone;
-    return place;
-  }
-  spdlog::warn("event=unit_moved_unseen path={:?} now={:?}", record.path, *path);
-  if (volume_.units.set_path(*unit, *path)) place.top = Place::Top::moved;
   return place;
 }
 

@@ -4,52 +4,128 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <vector>
+
+#include "fs/exports.h"
 #include "fs/tree.h"
 
 namespace ebbfs {
 namespace {
 
-enum class Found : std::uint8_t { here, elsewhere, gone, misplaced, unknown };
+using Where = FoundTop::Where;
 
-// `path` is set to where a directory is now.
-Found find_top(Volume& volume, const UnitRecord& record, std::string& path) {
-  const Backing& backing = volume.backing;
-  const auto fd = open_by_handle(volume, record.handle, O_PATH | O_NOFOLLOW);
-  if (!fd) return is_absent(fd.error()) ? Found::gone : Found::unknown;
-  const auto attributes = backing.stat(fd->get(), "");
-  if (!attributes) return Found::unknown;
-  if (attributes->stx_nlink == 0) return Found::gone;
-  if (!is_directory(*attributes)) {
-    const auto here = stands_at(volume, record.path, record.handle);
-    if (!here) return Found::unknown;
-    if (!*here) return Found::elsewhere;
-    return is_unit_place(volume, record, record.path) ? Found::here : Found::misplaced;
+// The class that makes a unit of the very thing at `path`, or kNoClass: it lies in a unit, or
+// outside of all.
+std::uint16_t tree_class_at(const Volume& volume, std::string_view path) {
+  const Classifier& classifier = volume.rules.classifier();
+  for (std::size_t end = path.find('/'); end < path.size(); end = path.find('/', end + 1)) {
+    // Inside a unit there are no others.
+    if (classifier.walk(path.substr(0, end)).tree_class != kNoClass) return kNoClass;
   }
-  auto now = backing.path_of(fd->get());
-  if (!now) return is_absent(now.error()) ? Found::gone : Found::unknown;
-  path = std::move(*now);
-  return is_unit_place(volume, record, path) ? Found::here : Found::misplaced;
+  return classifier.walk(path).tree_class;
 }
 
-void forget(Volume& volume, Unit& unit, const char* why) {
-  spdlog::warn("event=unit_forgotten path={:?} why={}", unit.path(), why);
-  if (const auto removed = volume.units.remove(unit); !removed) {
-    spdlog::error("op=erase_unit unit={} errno={}", raw(unit.id()), code(removed.error()));
+void forget(Volume& volume, const UnitRef& unit, const char* why) {
+  spdlog::warn("event=unit_forgotten path={:?} why={}", unit->path(), why);
+  if (const auto removed = volume.units.remove(*unit); !removed) {
+    spdlog::error("op=erase_unit unit={} errno={}", raw(unit->id()), code(removed.error()));
   }
 }
+
+// No crash can have caused it: somebody has changed the volume from elsewhere.
+void forget_unseen(Volume& volume, const UnitRef& unit, const FoundTop& top) {
+  EventRecord event;
+  event.kind = EventRecord::Kind::warning;
+  event.time = volume.clock.wall_now();
+  event.path = unit->path();
+  event.class_name = unit->class_name();
+  event.detail = top.path.empty() ? "the unit is no longer there: forgotten"
+                                  : "no unit any more, moved to " + top.path + ": forgotten";
+  (void)volume.index.append_event(std::move(event));
+  if (unit->pinned() && volume.exports != nullptr) volume.exports->pin_waits(unit->path());
+  for (const LockRef& lock : volume.locks.in_unit(unit->id())) volume.locks.remove(lock);
+  forget(volume, unit, "unseen_change");
+}
+
+void follow(Volume& volume, const UnitRef& unit, const FoundTop& top) {
+  spdlog::warn("event=unit_found_again path={:?} now={:?}", unit->path(), top.path);
+  (void)volume.units.set_path(*unit, top.path);
+}
+
+// Whether its record was not right.
+bool settle_idle(Volume& volume, const UnitRef& unit, const FoundTop& top) {
+  switch (top.where) {
+    case Where::here:
+    case Where::unknown:
+      return false;
+    case Where::moved:
+      follow(volume, unit, top);
+      return true;
+    case Where::misplaced:
+    case Where::astray:
+    case Where::gone:
+      forget_unseen(volume, unit, top);
+      return true;
+  }
+  return false;
+}
+
+// Those that a crash has met in use, of whom several may name one top.
+class InUse {
+ public:
+  explicit InUse(Volume& volume) : volume_(volume) {}
+
+  void settle(const UnitRef& unit, const UnitRecord& record, const FoundTop& top) {
+    switch (top.where) {
+      case Where::here:
+        if (!is_unit_place(volume_, record, record.path)) {
+          forget(volume_, unit, "top_is_no_unit");
+          break;
+        }
+        settled_.push_back(unit);
+        break;
+      case Where::moved:
+        settled_.push_back(unit);
+        follow(volume_, unit, top);
+        break;
+      case Where::astray:
+        astray_.push_back(unit);
+        break;
+      case Where::gone:
+        forget(volume_, unit, "top_gone");
+        break;
+      case Where::misplaced:
+        forget(volume_, unit, "top_is_no_unit");
+        break;
+      case Where::unknown:
+        break;
+    }
+  }
+
+  void decide_shared_tops() {
+    // A rename that made a unit of the same top came as far as recording it.
+    for (const UnitRef& unit : settled_) volume_.units.claim_top(unit);
+    for (const UnitRef& unit : astray_) {
+      const UnitRef top = volume_.units.find_by_top(unit->top(), unit->handle());
+      if (top != nullptr && top != unit) forget(volume_, unit, "top_is_another_unit");
+    }
+  }
+
+ private:
+  Volume& volume_;
+  std::vector<UnitRef> settled_;
+  std::vector<UnitRef> astray_;
+};
 
 }  // namespace
 
 bool is_unit_place(const Volume& volume, const UnitRecord& record, std::string_view path) {
+  const auto names = components_of(path);
+  if (names.empty() || names.front() == kStateDirName) return false;
+  const std::uint16_t at = tree_class_at(volume, path);
+  if (at == kNoClass || volume.rules.policy()->classes[at].name != record.class_name) return false;
   const Classifier& classifier = volume.rules.classifier();
-  for (std::size_t end = path.find('/'); end < path.size(); end = path.find('/', end + 1)) {
-    // Inside a unit there are no others.
-    if (classifier.walk(path.substr(0, end)).tree_class != kNoClass) return false;
-  }
-  const Match match = classifier.walk(path);
-  if (match.tree_class == kNoClass) return false;
-  if (volume.rules.policy()->classes[match.tree_class].name != record.class_name) return false;
-  const std::string job(classifier.job(match));
+  const std::string_view job = classifier.job(classifier.walk(path));
   return job.empty() || job == record.owner.job;
 }
 
@@ -63,40 +139,39 @@ Result<bool> stands_at(const Volume& volume, std::string_view path, const FileHa
   return std::unexpected(there.error());
 }
 
-void settle_units(Volume& volume) {
-  std::vector<UnitRef> astray;  // files
-  std::vector<UnitRef> settled;
+FoundTop find_top(Volume& volume, const UnitRecord& record) {
+  const auto here = stands_at(volume, record.path, record.handle);
+  if (!here) return {Where::unknown};
+  return *here ? FoundTop{Where::here} : follow_top(volume, record);
+}
+
+FoundTop follow_top(Volume& volume, const UnitRecord& record) {
+  const auto fd = open_by_handle(volume, record.handle, O_PATH | O_NOFOLLOW);
+  if (!fd) return {is_absent(fd.error()) ? Where::gone : Where::unknown};
+  const auto attributes = volume.backing.stat(fd->get(), "");
+  if (!attributes) return {Where::unknown};
+  if (attributes->stx_nlink == 0) return {Where::gone};
+  if (!is_directory(*attributes)) return {Where::astray};
+  auto path = volume.backing.path_of(fd->get());
+  if (!path) return {is_absent(path.error()) ? Where::gone : Where::unknown};
+  const Where where = is_unit_place(volume, record, *path) ? Where::moved : Where::misplaced;
+  return {where, std::move(*path)};
+}
+
+std::size_t settle_units(Volume& volume) {
+  std::size_t unseen = 0;
+  InUse in_use(volume);
   for (const UnitRef& unit : volume.units.all()) {
     const UnitRecord record = unit->record();
-    // No policy file names its class any more, so nothing will happen to it.
-    if (!record.dirty || volume.rules.policy()->find_class(record.class_name) == nullptr) continue;
-    std::string path = record.path;
-    switch (find_top(volume, record, path)) {
-      case Found::here:
-        settled.push_back(unit);
-        if (path == record.path) break;
-        spdlog::info("event=unit_found_again path={:?} now={:?}", record.path, path);
-        (void)volume.units.set_path(*unit, path);
-        break;
-      case Found::elsewhere:
-        astray.push_back(unit);
-        break;
-      case Found::gone:
-        forget(volume, *unit, "top_gone");
-        break;
-      case Found::misplaced:
-        forget(volume, *unit, "top_is_no_unit");
-        break;
-      case Found::unknown:
-        break;
+    if (!record.dirty) {
+      unseen += settle_idle(volume, unit, find_top(volume, record)) ? 1 : 0;
+    } else if (volume.rules.policy()->find_class(record.class_name) != nullptr) {
+      // Of a class that no policy file names any more nothing will happen to it.
+      in_use.settle(unit, record, find_top(volume, record));
     }
   }
-  // A rename that made a unit of the same top came as far as recording it.
-  for (const UnitRef& unit : settled) volume.units.claim_top(unit);
-  for (const UnitRef& unit : astray) {
-    const UnitRef top = volume.units.find_by_top(unit->top(), unit->handle());
-    if (top != nullptr && top != unit) forget(volume, *unit, "top_is_another_unit");
-  }
+  in_use.decide_shared_tops();
+  return unseen;
 }
 
 }  // namespace ebbfs

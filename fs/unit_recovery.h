@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Units whose record and top do not agree: a crash came between the change of a name and of the
-// record, or the top was moved behind the mount's back. The top decides: where it is, and whether
-// that is a place for a unit of its class. Threading: any thread, unless a function says otherwise.
+// record, or the top was moved behind the mount's back. The top decides: a record is followed to
+// where that is now, but only to a place for a unit of its class and job; what has left its class
+// must never expire. Threading: any thread, unless a function says otherwise.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "fs/volume.h"
@@ -20,10 +24,29 @@ namespace ebbfs {
 [[nodiscard]] Result<bool> stands_at(const Volume& volume, std::string_view path,
                                      const FileHandle& handle);
 
-// At start, before requests are served: each unit that a crash has met in use gets the path that
-// its top has now, and is forgotten where its top is gone or no longer in a place for it (its
-// contents are then counted with what they lie in). A file that has been renamed cannot be found
-// from its record; the census comes across it, or does not and forgets the unit.
-void settle_units(Volume& volume);
+// Where the top of a unit is.
+struct FoundTop {
+  enum class Where : std::uint8_t {
+    here,       // at the path of its record
+    moved,      // at `path`, which is a place for it
+    misplaced,  // at `path`, which is none
+    astray,     // a file that has moved: it cannot be asked for its name
+    gone,
+    unknown,  // a call has failed
+  };
+  Where where = Where::unknown;
+  std::string path = {};
+};
+[[nodiscard]] FoundTop find_top(Volume& volume, const UnitRecord& record);
+// The same of a top that is not at the path of its record: never `here`.
+[[nodiscard]] FoundTop follow_top(Volume& volume, const UnitRecord& record);
+
+// At start, when units and locks are loaded, before requests are served: each unit gets the path
+// that its top has now, and is forgotten (the record, never the files) where its top is gone or no
+// longer in a place for it. One that a crash has met in use is counted again anyway, with what it
+// then lies in; of a file that was renamed meanwhile the census comes across the name, or does not
+// and forgets the unit. Returns how many had gone or moved that were not in use: behind the mount's
+// back, or after the index was last stored.
+std::size_t settle_units(Volume& volume);
 
 }  // namespace ebbfs

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fs/stale_units.h"
+#include "fs/unit_recovery.h"
 
 #include <gtest/gtest.h>
 
@@ -66,11 +66,15 @@ TEST_F(StaleUnits, ThatLeaveTheirClassWhileServedNeverExpire) {
 
 TEST_F(StaleUnits, ArePlacesOnlyWhereTheirOwnClassSaysSo) {
   rig_.mount();
-  EXPECT_TRUE(is_place_for(rig_.volume(), "worktrees/x", "worktree"));
-  EXPECT_FALSE(is_place_for(rig_.volume(), "worktrees/x", "other"));
-  EXPECT_FALSE(is_place_for(rig_.volume(), "worktrees/x/y", "worktree"));
-  EXPECT_FALSE(is_place_for(rig_.volume(), "worktrees", "worktree"));
-  EXPECT_FALSE(is_place_for(rig_.volume(), ".ebbfs/trash/1", "worktree"));
+  UnitRecord record;
+  record.class_name = "worktree";
+  EXPECT_TRUE(is_unit_place(rig_.volume(), record, "worktrees/x"));
+  EXPECT_FALSE(is_unit_place(rig_.volume(), record, "worktrees/x/y"));
+  EXPECT_FALSE(is_unit_place(rig_.volume(), record, "worktrees"));
+  EXPECT_FALSE(is_unit_place(rig_.volume(), record, ".ebbfs/trash/1"));
+  EXPECT_FALSE(is_unit_place(rig_.volume(), record, ""));
+  record.class_name = "other";
+  EXPECT_FALSE(is_unit_place(rig_.volume(), record, "worktrees/x"));
 }
 
 using TrashStrays = StaleUnits;
