@@ -178,13 +178,10 @@ std::expected<void, std::string> load_volume(Parts& parts) {
   if (const auto loaded = parts.quotas->load(*parts.rules->policy()); !loaded) {
     return cannot("cannot load quotas", loaded.error(), "");
   }
-  // The trash first: finishing what a crash left half done changes units and locks.
-  auto units = parts.opened.index->load_units();
-  if (!units) return cannot("cannot load units", units.error(), "");
-  UnitRecord root;
-  const auto stored_root = std::ranges::find(*units, kRootUnit, &UnitRecord::id);
-  if (stored_root != units->end()) root = *stored_root;
-  parts.units = std::make_unique<UnitTable>(*parts.opened.index, parts.ledger, std::move(root));
+  auto root = parts.opened.index->load_root();
+  if (!root) return cannot("cannot load the root unit", root.error(), "");
+  parts.units = std::make_unique<UnitTable>(*parts.opened.index, parts.ledger,
+                                            std::move(*root).value_or(UnitRecord{}));
   parts.locks = std::make_unique<LockTable>(*parts.opened.index, *parts.processes);
   parts.volume = std::unique_ptr<Volume>(
       new Volume{*parts.backing, parts.clock, *parts.processes, *parts.opened.index, parts.ledger,
@@ -195,7 +192,8 @@ std::expected<void, std::string> load_volume(Parts& parts) {
   if (const auto loaded = parts.trash->load(); !loaded) {
     return cannot("cannot load the trash", loaded.error(), "");
   }
-  units = parts.opened.index->load_units();
+  // After the trash: finishing what a crash left half done there changes units and locks.
+  auto units = parts.opened.index->load_units();
   if (!units) return cannot("cannot load units", units.error(), "");
   for (UnitRecord& unit : *units) {
     if (unit.id != kRootUnit) parts.units->restore(std::move(unit));

@@ -12,6 +12,7 @@
 
 #include "fs/purge.h"
 #include "fs/trash_names.h"
+#include "fs/unit_recovery.h"
 
 namespace ebbfs {
 namespace {
@@ -84,13 +85,9 @@ Status Trash::settle_stored(TrashRecord record) {
     adopt(record, false);
     return {};
   }
-  const Backing& backing = volume_.backing;
-  const SplitPath place = split_path(record.unit.path);
-  const auto parent = open_beneath(backing.root(), place.directory, O_PATH | O_DIRECTORY);
-  const auto there = parent ? backing.handle(parent->get(), place.name.c_str())
-                            : Result<FileHandle>(std::unexpected(parent.error()));
   const bool is_unit = raw(record.lock) == 0;
-  if (is_unit && there && *there == record.unit.handle && !present(purge_name(record.id))) {
+  const bool back = stands_at(volume_, record.unit.path, record.unit.handle).value_or(false);
+  if (is_unit && back && !present(purge_name(record.id))) {
     record.unit.last_used = volume_.clock.wall_now();
     record.unit.dirty = true;  // counted anew: the administrative entry may be in or out
     const WallTime due = unit_deadline(volume_, record.unit);

@@ -42,9 +42,9 @@ Result<std::vector<Record>> load_table(Store& store, Table table,
 }
 
 template <typename Record>
-Result<std::optional<Record>> load_one(Store& store, std::string_view key,
+Result<std::optional<Record>> load_one(Store& store, Table table, std::string_view key,
                                        Result<Record> (*decode)(std::string_view)) {
-  const auto row = store.get(Table::meta, key);
+  const auto row = store.get(table, key);
   if (!row) return std::unexpected(row.error());
   if (!*row) return std::nullopt;
   auto record = decode(**row);
@@ -98,6 +98,10 @@ Result<std::vector<UnitRecord>> UnitIndex::load_units() {
   return load_table(store_, Table::units, decode_unit);
 }
 
+Result<std::optional<UnitRecord>> UnitIndex::load_root() {
+  return load_one(store_, Table::units, number_key(raw(kRootUnit)), decode_unit);
+}
+
 Status UnitIndex::put_lock(const LockRecord& lock, WallTime due) {
   if (const Status covered = lock_ids_.cover(raw(lock.id)); !covered) return covered;
   Batch batch;
@@ -144,11 +148,11 @@ Status UnitIndex::put_clock(const ClockRecord& clock) {
 }
 
 Result<std::optional<BrakeRecord>> UnitIndex::load_brake() {
-  return load_one(store_, kBrakeKey, decode_brake);
+  return load_one(store_, Table::meta, kBrakeKey, decode_brake);
 }
 
 Result<std::optional<ClockRecord>> UnitIndex::load_clock() {
-  return load_one(store_, kClockKey, decode_clock);
+  return load_one(store_, Table::meta, kClockKey, decode_clock);
 }
 
 Status UnitIndex::intend_trash(const TrashRecord& trash, const EventRecord& event) {

@@ -58,6 +58,8 @@ class UnitIndex {
   [[nodiscard]] Status erase_unit(UnitId id);
   // By rising id. EBADMSG when any one does not decode.
   [[nodiscard]] Result<std::vector<UnitRecord>> load_units();
+  // The one among them that is the root unit; nothing on a new volume.
+  [[nodiscard]] Result<std::optional<UnitRecord>> load_root();
 
   [[nodiscard]] Status put_lock(const LockRecord& lock, WallTime due);
   [[nodiscard]] Status erase_lock(LockId id);

@@ -31,10 +31,16 @@ TEST_F(UnitIndexTest, GivesBackUnitsByRisingId) {
   EXPECT_EQ(index_->load_units(), (std::vector{first, second}));
 }
 
+TEST_F(UnitIndexTest, HoldsNoRootUnitAtFirst) {
+  EXPECT_EQ(error_of(index_->put_unit(sample_unit(UnitId{1}), at(5))), 0);
+  EXPECT_EQ(index_->load_root(), std::nullopt);
+}
+
 TEST_F(UnitIndexTest, HoldsTheRootUnit) {
   const UnitRecord root = sample_unit(kRootUnit);
   EXPECT_EQ(error_of(index_->put_unit(root, kNever)), 0);
   EXPECT_EQ(index_->load_units(), std::vector{root});
+  EXPECT_EQ(index_->load_root(), root);
 }
 
 TEST_F(UnitIndexTest, ReplacesAUnitAndItsDeadline) {

@@ -140,19 +140,16 @@ void VolumeRig::load() {
   p.rules = std::make_unique<Rules>(std::make_shared<const Policy>(std::move(*policy)));
   p.quotas = std::make_unique<Quotas>(*p.index, p.ledger, clock);
   ASSERT_TRUE(p.quotas->load(*p.rules->policy()).has_value());
-  std::vector<UnitRecord> stored = p.index->load_units().value();
-  const auto root = std::ranges::find(stored, kRootUnit, &UnitRecord::id);
-  p.units =
-      std::make_unique<UnitTable>(*p.index, p.ledger, root != stored.end() ? *root : UnitRecord{});
+  p.units = std::make_unique<UnitTable>(*p.index, p.ledger,
+                                        p.index->load_root().value().value_or(UnitRecord{}));
   p.locks = std::make_unique<LockTable>(*p.index, processes);
   p.volume = std::unique_ptr<Volume>(new Volume{*p.backing, clock, processes, *p.index, p.ledger,
                                                 p.accounting, *p.rules, p.inodes, p.directories,
                                                 *p.units, *p.locks, *p.quotas});
   p.trash = std::make_unique<Trash>(*p.volume);
   ASSERT_TRUE(p.trash->load().has_value());
-  // Again: what a crash had interrupted is finished now.
-  stored = p.index->load_units().value();
-  for (UnitRecord& unit : stored) {
+  auto units = p.index->load_units().value();
+  for (UnitRecord& unit : units) {
     if (unit.id != kRootUnit) p.units->restore(std::move(unit));
   }
   p.quotas->start(*p.units);
