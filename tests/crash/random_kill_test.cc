@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/crash/ground.h"
 #include "tests/crash/observed.h"
 #include "tests/crash/workload.h"
 #include "tests/support/child.h"
@@ -22,34 +23,6 @@ namespace ebbfs::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr const char* kPolicy = R"(
-[volume]
-adopt_grace = "0s"
-trash_retention = "1s"
-[[class]]
-name = "tree"
-kind = "tree"
-match = ["units/*"]
-ttl = "24h"
-[[class]]
-name = "other"
-kind = "tree"
-match = ["other/*"]
-ttl = "24h"
-[[class]]
-name = "short"
-kind = "tree"
-match = ["short/*"]
-ttl = "1s"
-keep = "0s"
-[[class]]
-name = "lock"
-kind = "lock"
-match = ["locks/*"]
-orphan_grace = "1s"
-ttl = "2s"
-)";
 
 constexpr pid_t kRight = 1;
 constexpr pid_t kWrong = 2;
@@ -80,7 +53,8 @@ int live(const ChildProcess::Talk& talk, MakeWorker make, const std::string& roo
 class RandomKill : public OnVolume {
  protected:
   void SetUp() override {
-    mount({.policy = kPolicy});
+    mount({.policy = crash_policy(
+               {.retention = "1s", .orphan_grace = "1s", .lock_ttl = "2s", .short_ttl = "1s"})});
     if (IsSkipped()) return;
     for (const char* name : {"units", "other", "short", "plain", "locks"}) {
       ASSERT_EQ(::mkdir(at(name).c_str(), 0755), 0);

@@ -22,30 +22,15 @@
 namespace ebbfs::test {
 namespace {
 
-const char* const kShortPolicy = R"(
-[volume]
-adopt_grace = "0s"
-trash_retention = "0s"
-[[class]]
-name = "tree"
-kind = "tree"
-match = ["units/*"]
-ttl = "24h"
-[[class]]
-name = "lock"
-kind = "lock"
-match = ["locks/**"]
-orphan_grace = "1s"
-ttl = "1h"
-)";
+// What is expired is deleted at once, and orphans after a second.
+std::string short_times() { return crash_policy({.retention = "0s", .orphan_grace = "1s"}); }
 
-void furnish(MountedVolume& volume) {
-  const Ran ran = shell(
-      "set -e; umask 022; mkdir -p units/a/sub units/b locks plain\n"
-      "for f in 1 2 3; do head -c 5000 /dev/zero >units/a/sub/$f; done; echo b >units/b/f\n"
-      "ln units/a/sub/1 units/a/one; chown 21001 units/a/sub/2",
-      volume.path());
-  ASSERT_EQ(ran.exit_code, 0) << ran.out;
+// Enough in one unit for a deletion to take its time, and of two owners.
+void furnish_more(MountedVolume& volume) {
+  furnish(volume);
+  run(volume,
+      "for f in 1 2 3; do head -c 5000 /dev/zero >units/a/sub/$f; done\n"
+      "ln units/a/sub/1 units/a/one; chown 21001 units/a/sub/2");
 }
 
 void furnish_git(MountedVolume& volume) {
@@ -54,17 +39,11 @@ void furnish_git(MountedVolume& volume) {
   git(volume.at("repo"), "worktree add -q ../units/wt -b side");
 }
 
-std::function<bool(MountedVolume&)> asks(const std::string& arguments) {
-  return [arguments](MountedVolume& volume) { return volume.ebbctl(arguments).exit_code == 0; };
-}
-
 // A lock whose owner was killed, and nobody lives who might have sent it.
-std::function<void(MountedVolume&)> orphan(const std::string& take) {
+Prepare orphan(const std::string& take) {
   return [take](MountedVolume& volume) {
     furnish(volume);
-    const Ran ran =
-        shell("setsid --fork bash -c 'sleep 0.2; " + take + "; kill -9 $$'", volume.path());
-    ASSERT_EQ(ran.exit_code, 0) << ran.out;
+    run(volume, "setsid --fork bash -c 'sleep 0.2; " + take + "; kill -9 $$'");
     ASSERT_TRUE(eventually([&] { return exists(volume.at("locks/l")); }, std::chrono::seconds(5)));
   };
 }
@@ -79,7 +58,7 @@ std::string without_git_contents(const std::string& picture) {
 bool trash_is_empty(MountedVolume& volume) { return volume.json("status")["trash"]["units"] == 0; }
 
 const Operation kService[] = {
-    {.name = "Pin", .prepare = furnish, .act = asks("pin units/a")},
+    {.name = "Pin", .prepare = furnish_more, .act = asks("pin units/a")},
     {.name = "Unpin",
      .prepare =
          [](MountedVolume& volume) {
@@ -88,7 +67,7 @@ const Operation kService[] = {
          },
      .act = asks("unpin units/a")},
     {.name = "QuotaSet",
-     .prepare = furnish,
+     .prepare = furnish_more,
      .act = asks("quota set unit:units/a --bytes 1MiB --inodes 100")},
     {.name = "QuotaClear",
      .prepare =
@@ -97,22 +76,22 @@ const Operation kService[] = {
            ASSERT_TRUE(asks("quota set unit:units/a --bytes 1MiB")(volume));
          },
      .act = asks("quota clear unit:units/a")},
-    {.name = "Expire", .prepare = furnish, .act = asks("expire units/a")},
+    {.name = "Expire", .prepare = furnish_more, .act = asks("expire units/a")},
     {.name = "ExpireWithGitEntry",
      .prepare = furnish_git,
      .act = asks("expire units/wt"),
      .forgive = without_git_contents},
     {.name = "ExpireAndPurge",
-     .prepare = furnish,
+     .prepare = furnish_more,
      .act = asks("expire units/a"),
      .ended = trash_is_empty,
-     .policy = kShortPolicy},
+     .policy = short_times()},
     {.name = "ExpireWithGitEntryAndPurge",
      .prepare = furnish_git,
      .act = asks("expire units/wt"),
      .ended = trash_is_empty,
      .forgive = without_git_contents,
-     .policy = kShortPolicy},
+     .policy = short_times()},
     {.name = "ReclaimLock",
      .prepare = orphan(": >locks/l"),
      .act = asks("expire locks/l"),
@@ -124,27 +103,19 @@ const Operation kService[] = {
      .lock = "locks/l"},
 };
 
-std::string name_of(const testing::TestParamInfo<Operation>& info) { return info.param.name; }
-
-class KilledServing : public testing::TestWithParam<Operation> {
- protected:
-  void SetUp() override {
-    const auto why = MountedVolume::cannot_run("tmpfs");
-    if (why) GTEST_SKIP() << *why;
-  }
-};
+class KilledServing : public Crashing, public testing::WithParamInterface<Operation> {};
 
 TEST_P(KilledServing, AnyGapIsDoneOrUndone) { EXPECT_GT(walk(GetParam()), 0U); }
-INSTANTIATE_TEST_SUITE_P(Service, KilledServing, testing::ValuesIn(kService), name_of);
+INSTANTIATE_TEST_SUITE_P(Service, KilledServing, testing::ValuesIn(kService), operation_name);
 
 // Dies one change later at each start, until one comes through and all is counted.
-class KilledStarting : public testing::Test {
+class KilledStarting : public Crashing {
  protected:
   void SetUp() override {
-    const auto why = MountedVolume::cannot_run("tmpfs");
-    if (why) GTEST_SKIP() << *why;
+    Crashing::SetUp();
+    if (IsSkipped()) return;
     VolumeOptions options;
-    options.policy = kCrashPolicy;
+    options.policy = crash_policy();
     options.program = "ebbfs-crash";
     options.launcher = switch_.launcher();
     volume_.emplace(options);
@@ -192,8 +163,8 @@ TEST_F(KilledStarting, AdoptsAllTheSame) {
 }
 
 TEST_F(KilledStarting, RecoversAllTheSame) {
-  furnish(*volume_);
-  ASSERT_EQ(shell("mkdir locks/left", volume_->path()).exit_code, 0);
+  furnish_more(*volume_);
+  run(*volume_, "mkdir locks/left");
   const UniqueFd held(::open(volume_->at("locks/held").c_str(), O_CREAT | O_EXCL | O_RDWR, 0644));
   ASSERT_TRUE(asks("pin units/b")(*volume_));
   ASSERT_TRUE(asks("expire units/a")(*volume_));

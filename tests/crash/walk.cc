@@ -40,7 +40,7 @@ class Walk {
   // Everything idle and stored as such, so that what the operation has to mark it marks itself.
   std::unique_ptr<MountedVolume> prepared() {
     VolumeOptions options;
-    options.policy = operation_.policy.empty() ? kCrashPolicy : operation_.policy;
+    options.policy = operation_.policy;
     options.program = "ebbfs-crash";
     options.launcher = switch_.launcher();
     switch_.disarm();
@@ -125,32 +125,6 @@ class Walk {
 };
 
 }  // namespace
-
-const char* const kCrashPolicy = R"(
-[volume]
-adopt_grace = "0s"
-[[class]]
-name = "tree"
-kind = "tree"
-match = ["units/*", "deep/*/work/*"]
-ttl = "24h"
-[[class]]
-name = "other"
-kind = "tree"
-match = ["other/*"]
-ttl = "24h"
-[[class]]
-name = "job"
-kind = "tree"
-match = ["jobs/{job}/work/*"]
-ttl = "24h"
-[[class]]
-name = "lock"
-kind = "lock"
-match = ["locks/**", "units/*/*.lk"]
-orphan_grace = "1h"
-ttl = "1h"
-)";
 
 std::uint32_t walk(const Operation& operation) {
   const std::uint32_t gaps = Walk(operation).run();

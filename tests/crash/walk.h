@@ -11,6 +11,7 @@
 #include <ostream>
 #include <string>
 
+#include "tests/crash/ground.h"
 #include "tests/crash/kill_board.h"
 #include "tests/support/mounted_volume.h"
 
@@ -19,9 +20,9 @@ namespace ebbfs::test {
 struct Operation {
   std::string name;
   // Makes what the operation needs; all acknowledged.
-  std::function<void(MountedVolume&)> prepare;
-  // The operation: one request that changes something. Whether it was acknowledged.
-  std::function<bool(MountedVolume&)> act;
+  Prepare prepare;
+  // The operation: one request that changes something.
+  Act act;
   // When all has been done that follows from it, where that goes on after the answer.
   std::function<bool(MountedVolume&)> ended = {};
   // A lock that it makes or moves: who holds it may be forgotten when the daemon dies.
@@ -29,16 +30,17 @@ struct Operation {
   // Also right after a crash in the middle: parts of what is seen are made equal before it is
   // compared.
   std::function<std::string(std::string)> forgive = {};
-  std::string policy = {};  // empty: that of the tests
+  std::string policy = crash_policy();
 
   friend std::ostream& operator<<(std::ostream& out, const Operation& operation) {
     return out << operation.name;
   }
 };
 
-// Units below units/, other/, jobs/{job}/work/ and deep/*/work/, locks below locks/ and *.lk in
-// units; nothing expires by itself.
-extern const char* const kCrashPolicy;
+// The name of the case, for INSTANTIATE_TEST_SUITE_P.
+[[nodiscard]] inline std::string operation_name(const testing::TestParamInfo<Operation>& info) {
+  return info.param.name;
+}
 
 // How many gaps there were; failures are those of the test.
 std::uint32_t walk(const Operation& operation);

@@ -16,28 +16,6 @@
 namespace ebbfs::test {
 namespace {
 
-// What every volume has: two units, one of another class, directories and locks outside.
-void furnish(MountedVolume& volume) {
-  const Ran ran = shell(
-      "set -e; umask 022; mkdir -p units/a/sub units/b other/o plain/d locks jobs/one/work/w "
-      "jobs/two/work deep/x/work/w deep/y\n"
-      "head -c 10000 /dev/zero >units/a/sub/f; echo b >units/b/f; echo o >other/o/f\n"
-      "echo w >jobs/one/work/w/f; echo x >deep/x/work/w/f; head -c 5000 /dev/zero >plain/f\n"
-      "echo d >plain/d/f; chown 21001:21001 plain/d/f units/a/sub/f\n",
-      volume.path());
-  ASSERT_EQ(ran.exit_code, 0) << ran.out;
-}
-
-using Prepare = std::function<void(MountedVolume&)>;
-Prepare with(const std::string& commands) {
-  return [commands](MountedVolume& volume) {
-    furnish(volume);
-    const Ran ran = shell("set -e; umask 022\n" + commands, volume.path());
-    ASSERT_EQ(ran.exit_code, 0) << ran.out;
-  };
-}
-
-using Act = std::function<bool(MountedVolume&)>;
 Act creates(const std::string& path) {
   return [path](MountedVolume& volume) {
     return UniqueFd(::open(volume.at(path).c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644))
@@ -71,9 +49,6 @@ Act changes(const std::string& path, const std::function<bool(int)>& change, int
     return fd.valid() && change(fd.get());
   };
 }
-Act asks(const std::string& arguments) {
-  return [arguments](MountedVolume& volume) { return volume.ebbctl(arguments).exit_code == 0; };
-}
 // Locks of the test itself, which lives on.
 Prepare holding(const std::string& path) {
   return [path](MountedVolume& volume) {
@@ -82,15 +57,7 @@ Prepare holding(const std::string& path) {
   };
 }
 
-class KilledIn : public testing::TestWithParam<Operation> {
- protected:
-  void SetUp() override {
-    const auto why = MountedVolume::cannot_run("tmpfs");
-    if (why) GTEST_SKIP() << *why;
-  }
-};
-
-std::string name_of(const testing::TestParamInfo<Operation>& info) { return info.param.name; }
+class KilledIn : public Crashing, public testing::WithParamInterface<Operation> {};
 
 TEST_P(KilledIn, AnyGapIsDoneOrUndone) { EXPECT_GT(walk(GetParam()), 0U); }
 
@@ -131,7 +98,7 @@ const Operation kMaking[] = {
                            AT_SYMLINK_FOLLOW) == 0;
          }},
 };
-INSTANTIATE_TEST_SUITE_P(Making, KilledIn, testing::ValuesIn(kMaking), name_of);
+INSTANTIATE_TEST_SUITE_P(Making, KilledIn, testing::ValuesIn(kMaking), operation_name);
 
 const Operation kRemoving[] = {
     {.name = "Unlink", .prepare = furnish, .act = removes("units/a/sub/f")},
@@ -160,7 +127,7 @@ const Operation kRemoving[] = {
          },
      .act = removes("locks/l")},
 };
-INSTANTIATE_TEST_SUITE_P(Removing, KilledIn, testing::ValuesIn(kRemoving), name_of);
+INSTANTIATE_TEST_SUITE_P(Removing, KilledIn, testing::ValuesIn(kRemoving), operation_name);
 
 const Operation kRenaming[] = {
     {.name = "RenameInUnit", .prepare = furnish, .act = renames("units/a/sub", "units/a/moved")},
@@ -221,7 +188,7 @@ const Operation kRenaming[] = {
      .lock = "locks/l"},
     {.name = "RenameLockAway", .prepare = holding("locks/l"), .act = renames("locks/l", "plain/l")},
 };
-INSTANTIATE_TEST_SUITE_P(Renaming, KilledIn, testing::ValuesIn(kRenaming), name_of);
+INSTANTIATE_TEST_SUITE_P(Renaming, KilledIn, testing::ValuesIn(kRenaming), operation_name);
 
 const Operation kChanging[] = {
     {.name = "WriteGrowing",
@@ -274,7 +241,7 @@ const Operation kChanging[] = {
      .act =
          changes("plain/f", [](int fd) { return ::fsetxattr(fd, "user.test", "v", 1, 0) == 0; })},
 };
-INSTANTIATE_TEST_SUITE_P(Changing, KilledIn, testing::ValuesIn(kChanging), name_of);
+INSTANTIATE_TEST_SUITE_P(Changing, KilledIn, testing::ValuesIn(kChanging), operation_name);
 
 }  // namespace
 }  // namespace ebbfs::test

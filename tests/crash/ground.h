@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the crash tests have in common: the policy, what their volumes hold, and ways to act on
+// them. Threading: none of its own.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "tests/support/mounted_volume.h"
+
+namespace ebbfs::test {
+
+// Units are what lies in units/, deep/*/work/, other/, short/ and jobs/{job}/work/; locks what lies
+// in locks/, and *.lk in units. Nothing goes by itself, but for what these times say.
+struct CrashTimes {
+  std::string retention = "1h";
+  std::string orphan_grace = "1h";
+  std::string lock_ttl = "1h";
+  std::string short_ttl = "24h";
+  std::string brake = {};  // further lines for [volume]
+};
+[[nodiscard]] std::string crash_policy(const CrashTimes& times = {});
+
+using Prepare = std::function<void(MountedVolume&)>;
+// Whether it was acknowledged.
+using Act = std::function<bool(MountedVolume&)>;
+
+// Runs `commands` in the volume; a failure is one of the test.
+void run(MountedVolume& volume, const std::string& commands);
+// Two units and one of each other class but short/, with files of two users, directories and files
+// outside, and locks/, which is empty.
+void furnish(MountedVolume& volume);
+// The same, and what `commands` make.
+[[nodiscard]] Prepare with(const std::string& commands);
+// Asks with ebbctl.
+[[nodiscard]] Act asks(const std::string& arguments);
+
+// Skips what needs a mount where there can be none.
+class Crashing : public testing::Test {
+ protected:
+  void SetUp() override;
+};
+
+}  // namespace ebbfs::test
