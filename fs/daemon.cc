@@ -373,6 +373,16 @@ class SignalThread {
   std::thread thread_;
 };
 
+// Those who tell the kernel of their own accord what has changed. More than once does no harm.
+void stop_senders(Parts& parts) {
+  parts.evictor->stop();  // first: requests that wait for it get their answer, and let go
+  parts.notifier->stop();
+  parts.census->stop();
+  parts.checker->stop();
+  parts.trash->stop();
+  parts.reaper->stop();
+}
+
 int serve(const Options& options, Parts& parts, Mount& mount, const std::function<void()>& ready) {
   parts.reaper->set_mounted({mount.device(), options.mountpoint});
   parts.reaper->start();
@@ -387,21 +397,23 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
   spdlog::info("event=mounted mount={} backing={} policy=\"{}\" units={} locks={}",
                options.mountpoint, options.backing, parts.rules->policy()->source,
                parts.units->size(), parts.locks->size());
-  const SignalThread signals([&] { mount.stop(); }, [&] { (void)reload_policy(options, parts); });
+  const auto stop = [&] {
+    mount.unmount();
+    stop_senders(parts);
+    mount.end();
+  };
+  const SignalThread signals(stop, [&] { (void)reload_policy(options, parts); });
   ready();
   return mount.serve();
 }
 
-// Everything is unmounted: stores what only memory knows, and says that it is exact.
-void leave_clean(Parts& parts) {
+// It is unmounted, but where that was lazy there are still requests until the session has ended.
+// Only then is what memory knows final, stored, and said to be exact.
+void leave_clean(Parts& parts, std::unique_ptr<Mount> mount) {
   parts.metrics.reset();
-  parts.evictor->stop();
-  parts.notifier->stop();
-  parts.workers.reset();
-  parts.census->stop();
-  parts.checker->stop();
-  parts.trash->stop();
-  parts.reaper->stop();
+  stop_senders(parts);
+  parts.workers->finish();
+  mount.reset();
   parts.inodes.clear_lookups();
   journal_policy(parts, EventRecord::Kind::unmounted, "");
   const std::size_t dirty = parts.units->flush(parts.clock.wall_now(), Duration::zero(), true);
@@ -457,8 +469,7 @@ std::expected<int, std::string> run_daemon(const Options& options,
   auto mount = Mount::open(mount_options, *parts.context, parts.channel);
   if (!mount) return std::unexpected(mount.error().what);
   const int ended = serve(options, parts, **mount, ready);
-  leave_clean(parts);
-  mount->reset();
+  leave_clean(parts, std::move(*mount));
   return ended == 0 ? 0 : 1;
 }
 

@@ -171,7 +171,8 @@ std::expected<std::unique_ptr<Mount>, MountError> Mount::open(const MountOptions
 }
 
 Mount::~Mount() {
-  stop();
+  unmount();
+  end();
   channel_.attach(nullptr);
   fuse_session_destroy(session_);
 }
@@ -186,7 +187,7 @@ int Mount::serve() {
   return result < 0 ? -result : 0;
 }
 
-void Mount::stop() {
+void Mount::unmount() {
   if (unmounted_.exchange(true)) return;
   // Somebody may have unmounted already: what is there now is then the volume itself.
   const auto there = device_at(mountpoint_);
@@ -201,7 +202,8 @@ void Mount::stop() {
     }
     (void)::umount2(mountpoint_.c_str(), MNT_DETACH);
   }
-  fuse_session_exit(session_);
 }
+
+void Mount::end() { fuse_session_exit(session_); }
 
 }  // namespace ebbfs

@@ -52,15 +52,19 @@ class Mount {
   // Mounts. `context` and `channel` outlive the mount.
   [[nodiscard]] static std::expected<std::unique_ptr<Mount>, MountError> open(
       const MountOptions& options, OpsContext& context, KernelChannel& channel);
-  // Unmounts (lazily when busy) and ends the session.
+  // Unmounts and ends the session.
   ~Mount();
   Mount(const Mount&) = delete;
   Mount& operator=(const Mount&) = delete;
 
-  // Serves requests until unmounted or `stop`. Returns 0, or the errno that ended the loop.
+  // Serves requests until unmounted by somebody or `end`. Returns 0, or the errno that ended the
+  // loop.
   [[nodiscard]] int serve();
-  // From any thread: unmounts, lazily when busy, and lets `serve` return.
-  void stop();
+  // From any thread: unmounts, lazily when busy: then requests go on coming.
+  void unmount();
+  // From any thread: lets `serve` return. What is asked after it gets no answer, so nobody may send
+  // to the kernel any more: it could wait for who asked.
+  void end();
   // Device number that stat(2) shows for files in the mount.
   [[nodiscard]] dev_t device() const { return device_; }
 

@@ -4,7 +4,7 @@
 // holds a directory's lock while a request in it waits for that space, and telling it of that
 // directory waits for the lock.
 //
-// Threading: any thread; stop() once the mount is gone, which ends a call that waits.
+// Threading: any thread; stop() while requests are still answered, which ends a call that waits.
 #pragma once
 
 #include <deque>

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fuse_lowlevel.h>
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -166,13 +167,27 @@ void run_named(fuse_req_t request, Call call, Answer answer, Names... names) {
       std::move(answer));
 }
 
-// A handler of the table that counts its request first.
+// libfuse ends the threads of its rings by pthread_cancel(3), at the next call that may block. In a
+// handler that would unwind through destructors, and std::terminate; so it has to wait.
+class NotCancelled {
+ public:
+  NotCancelled() { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  ~NotCancelled() { ::pthread_setcancelstate(before_, nullptr); }
+  NotCancelled(const NotCancelled&) = delete;
+  NotCancelled& operator=(const NotCancelled&) = delete;
+
+ private:
+  int before_ = PTHREAD_CANCEL_ENABLE;
+};
+
+// A handler of the table, run to its end, that counts its request first.
 template <RequestKind kind, auto handler>
 struct Counted;
 template <RequestKind kind, typename First, typename... Rest,
           void (*handler)(fuse_req_t, First, Rest...)>
 struct Counted<kind, handler> {
   static void run(fuse_req_t request, First first, Rest... rest) {
+    const NotCancelled to_its_end;
     bool of_volume = true;
     if constexpr (std::is_same_v<First, fuse_ino_t>) of_volume = !VirtualFiles::owns(id_of(first));
     if (of_volume) context_of(request).requests.add(kind);

@@ -11,7 +11,7 @@ namespace ebbfs {
 Workers::Workers(std::size_t threads_max, std::chrono::milliseconds idle_max)
     : threads_max_(threads_max), idle_max_(idle_max) {}
 
-Workers::~Workers() {
+void Workers::finish() {
   std::thread last;
   {
     const MutexLock lock(mu_);
@@ -26,17 +26,23 @@ Workers::~Workers() {
 void Workers::run(Job job) {
   {
     const MutexLock lock(mu_);
-    jobs_.push_back(std::move(job));
-    // Each idle thread takes one job; those woken but not running yet still count as idle.
-    if (jobs_.size() <= idle_) {
-      wake_.notify_one();
-      return;
-    }
-    if (threads_.size() >= threads_max_ || start_thread() || !threads_.empty()) return;
-    job = std::move(jobs_.back());
-    jobs_.pop_back();
+    if (queue(job)) return;
   }
   job();
+}
+
+bool Workers::queue(Job& job) {
+  if (stopping_) return false;
+  jobs_.push_back(std::move(job));
+  // Each idle thread takes one job; those woken but not running yet still count as idle.
+  if (jobs_.size() <= idle_) {
+    wake_.notify_one();
+    return true;
+  }
+  if (threads_.size() >= threads_max_ || start_thread() || !threads_.empty()) return true;
+  job = std::move(jobs_.back());
+  jobs_.pop_back();
+  return false;
 }
 
 std::size_t Workers::queued() const {

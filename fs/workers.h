@@ -26,19 +26,22 @@ class Workers {
   // `threads_max` > 0. A thread ends when it has had nothing to do for `idle_max`.
   explicit Workers(std::size_t threads_max,
                    std::chrono::milliseconds idle_max = std::chrono::seconds(5));
-  // Runs what is queued, then joins.
-  ~Workers();
+  ~Workers() { finish(); }
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // Never drops, and never blocks but in one case: when the system refuses a thread and none runs,
-  // the job runs here. Jobs must not throw.
+  // Never drops, and never blocks but in two cases: when the system refuses a thread and none runs,
+  // and after finish(), the job runs here. Jobs must not throw.
   void run(Job job) EXCLUDES(mu_);
+  // Runs what is queued and ends all threads. A job that comes later runs in who brings it.
+  void finish() EXCLUDES(mu_);
   [[nodiscard]] std::size_t queued() const EXCLUDES(mu_);   // not started yet
   [[nodiscard]] std::size_t threads() const EXCLUDES(mu_);  // busy or idle
   [[nodiscard]] std::size_t idle() const EXCLUDES(mu_);     // of these, without a job
 
  private:
+  // False, and `job` untouched, where no thread would come to it.
+  [[nodiscard]] bool queue(Job& job) REQUIRES(mu_);
   void work(std::uint64_t number) EXCLUDES(mu_);
   // The next job; none when the thread is to end.
   [[nodiscard]] Job next() REQUIRES(mu_);

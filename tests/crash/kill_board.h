@@ -4,8 +4,8 @@
 // on disk (each changing call on the backing tree, each batch of the index) and kills itself in the
 // gap that the test names: after so many changes since the count was set to zero, 0 being before
 // the first. A test that raises the number until the operation comes through has been in every gap
-// there is, and none can be forgotten.
-// Threading: any thread of both processes.
+// there is, and none can be forgotten. It can also be made to hold every mkdir, as a slow disk
+// does. Threading: any thread of both processes.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,9 @@ struct KillBoard {
   std::atomic<std::uint32_t> die_after{kNever};
   std::atomic<std::uint32_t> passed{0};  // changes made
   std::atomic<bool> died{false};
-  std::array<Name, kSeenMax> seen{};  // what the first of them were
+  std::atomic<bool> hold_mkdir{false};
+  std::atomic<std::uint32_t> held{0};  // that wait because of it
+  std::array<Name, kSeenMax> seen{};   // what the first of them were
 
   [[nodiscard]] std::string what(std::uint32_t change) const {
     return change < kSeenMax ? std::string(seen[change].data()) : std::string("...");
@@ -49,6 +51,9 @@ class KillSwitch {
   // From now on: dies once `changes` more are made.
   void arm(std::uint32_t changes);
   void disarm() { board_->die_after = KillBoard::kNever; }
+  // From now on: mkdirs wait in the daemon, until told otherwise.
+  void hold_mkdir(bool hold) { board_->hold_mkdir = hold; }
+  [[nodiscard]] std::uint32_t held() const { return board_->held; }
   [[nodiscard]] bool fired() const { return board_->died; }
   [[nodiscard]] std::uint32_t passed() const { return board_->passed; }
   // The gap after `changes` of them: "mkdir d | commit units".

@@ -75,6 +75,18 @@ TEST(Workers, UseIdleThreadBeforeStartingAnother) {
   }
 }
 
+TEST(Workers, LeaveJobsThatComeAfterTheEndToWhoBringsThem) {
+  std::atomic<int> done = 0;
+  Workers workers(2, kNeverIdle);
+  for (int i = 0; i < 5; ++i) workers.run([&] { ++done; });
+  workers.finish();
+  EXPECT_EQ(done, 5);
+  EXPECT_EQ(workers.threads(), 0U);
+  std::thread::id ran_in;
+  workers.run([&] { ran_in = std::this_thread::get_id(); });
+  EXPECT_EQ(ran_in, std::this_thread::get_id());
+}
+
 TEST(Workers, EndWhenTheyHaveBeenIdle) {
   std::latch met(4);
   std::atomic<bool> back = false;

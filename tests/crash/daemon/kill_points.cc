@@ -6,8 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <type_traits>
 
 #include "index/schema.h"
@@ -27,6 +29,7 @@ class KillingBacking final : public Backing {
     return change("create", name, [&] { return Backing::open_at(dir, name, flags, mode); });
   }
   [[nodiscard]] Status make_directory(int dir, const char* name, mode_t mode) const override {
+    points_.hold();
     return change("mkdir", name, [&] { return Backing::make_directory(dir, name, mode); });
   }
   [[nodiscard]] Status make_node(int dir, const char* name, mode_t mode, dev_t dev) const override {
@@ -134,6 +137,13 @@ void KillPoints::after(const std::string& what) const {
   if (number + 1 != board_->die_after) return;
   board_->died = true;
   ::kill(::getpid(), SIGKILL);
+}
+
+void KillPoints::hold() const {
+  if (board_ == nullptr || !board_->hold_mkdir) return;
+  ++board_->held;
+  while (board_->hold_mkdir) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  --board_->held;
 }
 
 Result<std::unique_ptr<Backing>> open_killing_backing(const KillPoints& points,

@@ -22,6 +22,8 @@ class KillPoints {
   // To be called around a change: before it, and after it has been made.
   void before() const;
   void after(const std::string& what) const;
+  // To be called before a mkdir.
+  void hold() const;
 
  private:
   KillBoard* board_ = nullptr;
