@@ -26,6 +26,7 @@
 #include "fs/exports.h"
 #include "fs/filesystem.h"
 #include "fs/git_state.h"
+#include "fs/guardian.h"
 #include "fs/index_opening.h"
 #include "fs/index_watch.h"
 #include "fs/metrics.h"
@@ -431,6 +432,9 @@ void leave_clean(Parts& parts, std::unique_ptr<Mount> mount) {
 
 std::expected<int, std::string> run_daemon(const Options& options,
                                            const std::function<void()>& ready, const Seams& seams) {
+  // Before there is another thread, or anything open that it should not hold.
+  const auto guardian = Guardian::start();
+  if (!guardian) spdlog::warn("event=unguarded errno={}", code(guardian.error()));
   if (const auto prepared = prepare_credentials(); !prepared) {
     return cannot("cannot prepare credentials", prepared.error(), " (needs root)");
   }
@@ -468,6 +472,7 @@ std::expected<int, std::string> run_daemon(const Options& options,
   mount_options.io_uring = options.transport != "dev";
   auto mount = Mount::open(mount_options, *parts.context, parts.channel);
   if (!mount) return std::unexpected(mount.error().what);
+  if (guardian) guardian->watch((*mount)->device());
   const int ended = serve(options, parts, **mount, ready);
   leave_clean(parts, std::move(*mount));
   return ended == 0 ? 0 : 1;

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the daemon ends: stopped while it works for its users.
+// How the daemon ends: killed while it waits in the kernel for its own users, whom the process
+// beside it frees, and stopped while it works for them.
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/crash/ground.h"
 #include "tests/crash/kill_board.h"
@@ -19,6 +24,14 @@ namespace ebbfs::test {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AnyOf;
+
+std::string name_of_process(pid_t process) {
+  std::string name;
+  std::ifstream in("/proc/" + std::to_string(process) + "/comm");
+  std::getline(in, name);
+  return name;
+}
 
 class DaemonEnd : public Crashing, public testing::WithParamInterface<const char*> {
  protected:
@@ -26,7 +39,7 @@ class DaemonEnd : public Crashing, public testing::WithParamInterface<const char
     Crashing::SetUp();
     if (IsSkipped()) return;
     VolumeOptions options;
-    options.policy = crash_policy();
+    options.policy = crash_policy({.short_ttl = "1s"});
     options.transport = GetParam();
     options.program = "ebbfs-crash";
     options.launcher = switch_.launcher();
@@ -34,10 +47,82 @@ class DaemonEnd : public Crashing, public testing::WithParamInterface<const char
     furnish(*volume_);
   }
   void TearDown() override { switch_.hold_mkdir(false); }
+  [[nodiscard]] pid_t guardian() const {
+    const std::string daemon = std::to_string(volume_->daemon());
+    std::ifstream children("/proc/" + daemon + "/task/" + daemon + "/children");
+    for (pid_t child = 0; children >> child;) {
+      if (name_of_process(child) == "ebbfs-guardian") return child;
+    }
+    return 0;
+  }
+  [[nodiscard]] static bool is_gone(pid_t process) {
+    return eventually([process] { return ::kill(process, 0) != 0; }, 5s);
+  }
+  [[nodiscard]] bool daemon_waits_in_the_kernel() const {
+    const std::string states = "/proc/" + std::to_string(volume_->daemon()) + "/task/*/status";
+    return shell("grep -q '^State:.D' " + states).exit_code == 0;
+  }
 
   KillSwitch switch_{"/tmp/ebbfs-crash-board." + std::to_string(::getpid())};
   std::optional<MountedVolume> volume_;
 };
+
+TEST_P(DaemonEnd, FreesUsersWhenItIsKilledWhileItWaitsForThem) {
+  const ChildProcess maker([&](const ChildProcess::Talk& talk) {
+    talk.wait();
+    talk.tell(errno_of(::mkdir(volume_->at("short/new").c_str(), 0755)));
+    talk.wait_for_ever();
+    return 0;
+  });
+  // The request holds the directory, and the removal of a unit that expires waits for that.
+  run(*volume_, "mkdir -p short/old");
+  switch_.hold_mkdir(true);
+  maker.go_on();
+  ASSERT_TRUE(eventually([&] { return switch_.held() == 1; }, 5s));
+  ASSERT_TRUE(eventually([&] { return daemon_waits_in_the_kernel(); }, 10s));
+  volume_->leave_dead_mount();
+  EXPECT_EQ(volume_->hung(), 0);
+  EXPECT_THAT(maker.hear(), AnyOf(ENOTCONN, ECONNABORTED, ECANCELED));
+  EXPECT_THAT(errno_of(::open(volume_->at("units/b/f").c_str(), O_RDONLY)),
+              AnyOf(ENOTCONN, ECONNABORTED, ECANCELED));
+  switch_.hold_mkdir(false);
+  volume_->mount();
+  EXPECT_EQ(get(volume_->at("units/b/f")), "b\n");
+}
+
+TEST_P(DaemonEnd, IsThatOfTheGuardian) {
+  const pid_t first = guardian();
+  ASSERT_NE(first, 0);
+  volume_->unmount();
+  EXPECT_TRUE(is_gone(first));
+  volume_->mount();
+  const pid_t second = guardian();
+  ASSERT_NE(second, 0);
+  volume_->leave_dead_mount();
+  EXPECT_TRUE(is_gone(second));
+  volume_->mount();
+}
+
+TEST_P(DaemonEnd, IsNotSeenInSignalsToTheGuardian) {
+  const pid_t guardian = this->guardian();
+  ASSERT_NE(guardian, 0);
+  const UniqueFd held(::open(volume_->at("units/b/f").c_str(), O_RDONLY));
+  // As a service manager does that stops all processes of a service.
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+    ASSERT_EQ(::kill(guardian, number), 0);
+  }
+  char byte = 0;
+  EXPECT_EQ(::pread(held.get(), &byte, 1, 0), 1);
+  EXPECT_EQ(get(volume_->at("units/b/f")), "b\n");
+  EXPECT_EQ(::kill(guardian, 0), 0);
+}
+
+TEST_P(DaemonEnd, IsNotPutOffByWhatTheGuardianHolds) {
+  const Ran ran = shell("readlink /proc/" + std::to_string(guardian()) + "/{cwd,fd/*}");
+  EXPECT_THAT(ran.out, testing::Not(testing::HasSubstr(volume_->path() + "/")));
+  EXPECT_THAT(ran.out, testing::Not(testing::HasSubstr(volume_->path() + "\n")));
+  EXPECT_THAT(ran.out, testing::StartsWith("/\n"));
+}
 
 TEST_P(DaemonEnd, WaitsForTheRequestsThatItHasBegun) {
   const ChildProcess maker([&](const ChildProcess::Talk& talk) {

@@ -203,8 +203,7 @@ void MountedVolume::leave_dead_mount() {
   if (daemon_ == 0) return;
   ::kill(daemon_, SIGKILL);
   const auto dead = [&] { return ::waitpid(daemon_, nullptr, WNOHANG) == daemon_; };
-  // It cannot die while it tells the kernel to forget a name of a directory that a request holds,
-  // nor can that request end while it lives: the connection has to be aborted.
+  // Should its guardian have failed (fs/guardian.h), the test must not hang.
   if (!eventually(dead, 3s)) {
     ++hung_;
     std::fprintf(stderr, "the killed daemon %d hangs in a notification\n", daemon_);

@@ -68,7 +68,7 @@ class MountedVolume {
   void kill_daemon();
   // kill -9 only: what is left answers ENOTCONN.
   void leave_dead_mount();
-  // How often a killed daemon could not die until its connection was aborted.
+  // How often a killed daemon could not die until the test aborted its connection.
   [[nodiscard]] int hung() const { return hung_; }
   void set_policy(const std::string& policy);
 
