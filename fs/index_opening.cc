@@ -15,11 +15,13 @@
 #include <vector>
 
 #include "fs/mount_table.h"
+#include "fs/unique_fd.h"
 
 namespace ebbfs {
 namespace {
 
 constexpr const char* kIndexName = "index";
+constexpr const char* kLockName = "index/LOCK";  // of the database
 constexpr std::string_view kBrokenPrefix = "index.broken-";
 // For a daemon that has unmounted and is about to end.
 constexpr Duration kPatience = std::chrono::seconds(10);
@@ -125,12 +127,45 @@ std::string what_is_wrong(Errno error) {
   }
 }
 
-std::string refusal(const std::string& volume, Errno error) {
+// The process that has the index open; 0 when that cannot be seen from here.
+pid_t who_manages(int state_dir) {
+  const UniqueFd lock(::openat(state_dir, kLockName, O_RDWR | O_CLOEXEC));
+  struct flock held{};
+  held.l_type = F_WRLCK;
+  held.l_whence = SEEK_SET;
+  if (!lock.valid() || ::fcntl(lock.get(), F_GETLK, &held) != 0) return 0;
+  return held.l_type == F_UNLCK ? 0 : std::max(held.l_pid, 0);
+}
+
+// It serves it still, or still ends; or it has been unmounted, but not by all who have the mount.
+std::string managed_already(int state_dir, const std::string& volume) {
+  const pid_t manager = who_manages(state_dir);
+  std::string what = volume + " is managed by another ebbfs already";
+  if (manager > 0) what += fmt::format(" (pid {})", manager);
+  if (is_served(volume)) return what;
+  const auto elsewhere = mounts_elsewhere(volume);
+  if (elsewhere.empty()) return what;
+  what += ": it is not mounted here any more, but still for";
+  constexpr std::size_t kShown = 3;
+  for (std::size_t i = 0; i < std::min(elsewhere.size(), kShown); ++i) {
+    const MountElsewhere& mount = elsewhere[i];
+    what += fmt::format("{} pid {} ({}) at {}", i == 0 ? "" : ",", mount.process, mount.command,
+                        mount.point);
+  }
+  if (elsewhere.size() > kShown) what += fmt::format(" and {} more", elsewhere.size() - kShown);
+  what +=
+      ", in another mount namespace (a container?); end these, or unmount it there: nsenter -t " +
+      fmt::format("{} -m umount {}", elsewhere.front().process, elsewhere.front().point);
+  if (manager > 0) what += fmt::format("; or stop that ebbfs: kill {}", manager);
+  return what;
+}
+
+std::string refusal(int state_dir, const std::string& volume, Errno error) {
   const std::string what =
       "cannot open the index in " + volume + "/.ebbfs/index: " + std::strerror(code(error));
   switch (code(error)) {
     case EBUSY:
-      return volume + " is managed by another ebbfs already";
+      return managed_already(state_dir, volume);
     case EPROTO:
       return "the index of " + volume + " was written by a newer ebbfs; install that version";
     case ENOSPC:
@@ -167,7 +202,7 @@ std::expected<OpenedIndex, std::string> open_index(int state_dir, const std::str
     kept_as = *aside;
     opened = try_open(state_dir, door);
   }
-  if (!opened) return std::unexpected(refusal(volume, opened.error()));
+  if (!opened) return std::unexpected(refusal(state_dir, volume, opened.error()));
   const bool empty = opened->index->volume_state().fresh;
   if (lost.empty() && empty && mounted_before) lost = "it is missing";
   if (!lost.empty()) {

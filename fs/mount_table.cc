@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/mount_table.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <sstream>
+
+#include "fs/directory_reader.h"
+#include "fs/unique_fd.h"
 
 namespace ebbfs {
 namespace {
@@ -18,8 +28,9 @@ struct Row {
   std::string source;
 };
 
-void for_each_mount(const std::function<void(const Row&)>& visit) {
-  std::ifstream mounts("/proc/self/mountinfo");
+// As `process` sees them: a pid, or "self".
+void for_each_mount(const std::string& process, const std::function<void(const Row&)>& visit) {
+  std::ifstream mounts("/proc/" + process + "/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
     std::istringstream fields(line);
     std::string skipped;
@@ -32,11 +43,32 @@ void for_each_mount(const std::function<void(const Row&)>& visit) {
   }
 }
 
+// Which mount namespace it is in; empty when that cannot be seen.
+std::string namespace_of(const std::string& process) {
+  std::array<char, 64> text{};
+  const ssize_t length =
+      ::readlink(("/proc/" + process + "/ns/mnt").c_str(), text.data(), text.size());
+  return length < 0 ? "" : std::string(text.data(), static_cast<std::size_t>(length));
+}
+
+std::vector<pid_t> all_processes() {
+  const UniqueFd proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::vector<pid_t> processes;
+  if (!proc.valid()) return processes;
+  for (const std::string& name : names_in(proc.get()).value_or(std::vector<std::string>())) {
+    pid_t pid = 0;
+    const char* const end = name.data() + name.size();
+    if (std::from_chars(name.data(), end, pid).ptr == end && pid > 0) processes.push_back(pid);
+  }
+  std::ranges::sort(processes);
+  return processes;
+}
+
 }  // namespace
 
 bool is_ebbfs_mount(const std::string& path) {
   bool found = false;
-  for_each_mount([&](const Row& row) {
+  for_each_mount("self", [&](const Row& row) {
     if (row.point == path) found = row.type == kType;
   });
   return found;
@@ -44,13 +76,33 @@ bool is_ebbfs_mount(const std::string& path) {
 
 bool is_served(const std::string& backing) {
   bool found = false;
-  for_each_mount([&](const Row& row) { found |= row.type == kType && row.source == backing; });
+  for_each_mount("self",
+                 [&](const Row& row) { found |= row.type == kType && row.source == backing; });
+  return found;
+}
+
+std::vector<MountElsewhere> mounts_elsewhere(const std::string& backing) {
+  std::vector<MountElsewhere> found;
+  std::set<std::string> seen{namespace_of("self"), ""};
+  for (const pid_t pid : all_processes()) {
+    const std::string process = std::to_string(pid);
+    if (!seen.insert(namespace_of(process)).second) continue;
+    std::string point;
+    for_each_mount(process, [&](const Row& row) {
+      if (row.type == kType && row.source == backing) point = row.point;
+    });
+    if (point.empty()) continue;
+    MountElsewhere mount{pid, {}, std::move(point)};
+    std::ifstream name("/proc/" + process + "/comm");
+    std::getline(name, mount.command);
+    found.push_back(std::move(mount));
+  }
   return found;
 }
 
 bool is_whole_filesystem(const std::string& path) {
   bool whole = false;
-  for_each_mount([&](const Row& row) {
+  for_each_mount("self", [&](const Row& row) {
     if (row.point == path) whole = row.root == "/";
   });
   return whole;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Questions to /proc/self/mountinfo; nothing is asked of the mounts themselves. Stateless: any
-// thread.
+// Questions to mountinfo in /proc, of our own mount namespace and of others; nothing is asked of
+// the mounts themselves. Stateless: any thread.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
+#include <vector>
 
 namespace ebbfs {
 
@@ -12,6 +15,15 @@ namespace ebbfs {
 [[nodiscard]] bool is_ebbfs_mount(const std::string& path);
 // Whether some ebbfs mounted here serves the directory `backing`.
 [[nodiscard]] bool is_served(const std::string& backing);
+// A mount of the ebbfs that serves `backing` which only others see (a container has a copy of it,
+// or the only one): the first process there, what it runs, and where it is in its tree of mounts.
+// One for each other mount namespace that can be looked at.
+struct MountElsewhere {
+  pid_t process = 0;
+  std::string command;
+  std::string point;
+};
+[[nodiscard]] std::vector<MountElsewhere> mounts_elsewhere(const std::string& backing);
 // Whether `path` is where a filesystem is mounted from its own root.
 [[nodiscard]] bool is_whole_filesystem(const std::string& path);
 

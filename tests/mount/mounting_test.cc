@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #include <fstream>
 
+#include "tests/support/child.h"
 #include "tests/support/each_filesystem.h"
 
 namespace ebbfs::test {
@@ -74,6 +76,27 @@ TEST_F(Mounting, OfAVolumeThatIsServedElsewhereIsRefused) {
   EXPECT_TRUE(umount(other));
   volume_->mount();
   EXPECT_EQ(get(at("file")), "x");
+}
+
+TEST_F(Mounting, OfAVolumeThatAContainerStillHoldsNamesTheContainer) {
+  const ChildProcess container([&](const ChildProcess::Talk& talk) {
+    talk.tell(::unshare(CLONE_NEWNS));
+    talk.wait_for_ever();
+    return 0;
+  });
+  ASSERT_EQ(container.hear(), 0);
+  ASSERT_EQ(::umount2(volume_->path().c_str(), 0), 0);
+  const Ran ran = ebbfs(volume_->path());
+  EXPECT_EQ(ran.exit_code, 1) << ran.out;
+  EXPECT_THAT(ran.out, HasSubstr("pid " + std::to_string(volume_->daemon()) + ")"));
+  EXPECT_THAT(ran.out, HasSubstr("pid " + std::to_string(container.pid()) + " ("));
+  EXPECT_THAT(ran.out, HasSubstr("kill " + std::to_string(volume_->daemon())));
+  const Ran cure =
+      shell("nsenter -t " + std::to_string(container.pid()) + " -m umount " + volume_->path());
+  EXPECT_EQ(cure.exit_code, 0) << cure.out;
+  EXPECT_TRUE(eventually([&] { return volume_->ended(); }, 20s));
+  volume_->unmount();
+  volume_->mount();
 }
 
 TEST_F(Mounting, OfAnotherEbbfsIsRefusedWithTheReason) {
