@@ -40,7 +40,9 @@ void forget_unseen(Volume& volume, const UnitRef& unit, const FoundTop& top) {
   event.path = unit->path();
   event.class_name = unit->class_name();
   event.detail = top.path.empty() ? "the unit is no longer there: forgotten"
-                                  : "no unit any more, moved to " + top.path + ": forgotten";
+                 : top.path == event.path
+                     ? "no unit any more: the policy does not cover it; forgotten"
+                     : "no unit any more, moved to " + top.path + ": forgotten";
   (void)volume.index.append_event(std::move(event));
   if (unit->pinned() && volume.exports != nullptr) volume.exports->pin_waits(unit->path());
   for (const LockRef& lock : volume.locks.in_unit(unit->id())) volume.locks.remove(lock);
@@ -52,10 +54,20 @@ void follow(Volume& volume, const UnitRef& unit, const FoundTop& top) {
   (void)volume.units.set_path(*unit, top.path);
 }
 
+// Of a class that no policy file names any more nothing will happen to it.
+bool has_class(const Volume& volume, const UnitRecord& record) {
+  return volume.rules.policy()->find_class(record.class_name) != nullptr;
+}
+
 // Whether its record was not right.
-bool settle_idle(Volume& volume, const UnitRef& unit, const FoundTop& top) {
+bool settle_idle(Volume& volume, const UnitRef& unit, const UnitRecord& record,
+                 const FoundTop& top) {
   switch (top.where) {
     case Where::here:
+      // The policy may be another one than at the last mount.
+      if (!has_class(volume, record) || is_unit_place(volume, record, record.path)) return false;
+      forget_unseen(volume, unit, {Where::misplaced, record.path});
+      return true;
     case Where::unknown:
       return false;
     case Where::moved:
@@ -164,9 +176,8 @@ std::size_t settle_units(Volume& volume) {
   for (const UnitRef& unit : volume.units.all()) {
     const UnitRecord record = unit->record();
     if (!record.dirty) {
-      unseen += settle_idle(volume, unit, find_top(volume, record)) ? 1 : 0;
-    } else if (volume.rules.policy()->find_class(record.class_name) != nullptr) {
-      // Of a class that no policy file names any more nothing will happen to it.
+      unseen += settle_idle(volume, unit, record, find_top(volume, record)) ? 1 : 0;
+    } else if (has_class(volume, record)) {
       in_use.settle(unit, record, find_top(volume, record));
     }
   }

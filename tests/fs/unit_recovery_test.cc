@@ -55,6 +55,20 @@ TEST_F(StaleUnits, ThatLeftTheirClassNeverExpire) {
   EXPECT_TRUE(rig_.exact());
 }
 
+TEST_F(StaleUnits, ThatAnotherPolicyDoesNotCoverNeverExpire) {
+  const std::string covered = "match = [\"worktrees/*\"]";
+  const auto at = rig_.policy_text.find(covered);
+  ASSERT_NE(at, std::string::npos);
+  rig_.policy_text.replace(at, covered.size(), "match = [\"worktrees/b\"]");
+  rig_.mount();
+  EXPECT_EQ(rig_.unit("worktrees/a"), nullptr);
+  rig_.advance(48h);
+  rig_.reaper().run_once();
+  EXPECT_TRUE(rig_.exists("worktrees/a/file"));
+  EXPECT_FALSE(rig_.exists("worktrees/b"));
+  EXPECT_TRUE(rig_.exact());
+}
+
 TEST_F(StaleUnits, ThatLeaveTheirClassWhileServedNeverExpire) {
   rig_.mount();
   move("worktrees/a", "plain/a");
