@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <memory>
@@ -60,7 +61,7 @@ constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
 
 class Scan {
  public:
-  Scan(const ProcFiles& proc, dev_t device) : proc_(proc), device_(device) {}
+  Scan(const ProcFiles& proc, dev_t device, pid_t but) : proc_(proc), device_(device), but_(but) {}
 
   Result<std::unordered_set<std::uint64_t>> run() {
     const auto root = open_dir(proc_.fd(), ".");
@@ -69,6 +70,7 @@ class Scan {
       const auto pid = next_number(root->get());
       if (!pid) return std::unexpected(pid.error());
       if (!*pid) return std::move(found_);
+      if (**pid == but_) continue;
       if (const auto done = look_into(**pid); !done) {
         spdlog::debug("what=use_unknown pid={} errno={}", **pid, code(done.error()));
         return std::unexpected(done.error());
@@ -179,14 +181,24 @@ class Scan {
 
   const ProcFiles& proc_;
   const dev_t device_;
+  const pid_t but_;
   const bool may_look_ = has_ptrace_capability();
   std::unordered_set<std::uint64_t> found_;
 };
 
 }  // namespace
 
-Result<std::unordered_set<std::uint64_t>> scan_inodes_in_use(const ProcFiles& proc, dev_t device) {
-  return Scan(proc, device).run();
+Result<std::unordered_set<std::uint64_t>> scan_inodes_in_use(const ProcFiles& proc, dev_t device,
+                                                             pid_t but) {
+  return Scan(proc, device, but).run();
+}
+
+pid_t own_pid(const ProcFiles& proc) {
+  std::array<char, 32> text{};
+  const ssize_t size = ::readlinkat(proc.fd(), "self", text.data(), text.size());
+  pid_t pid = 0;
+  if (size > 0) std::from_chars(text.data(), text.data() + size, pid);
+  return pid;
 }
 
 }  // namespace ebbfs

@@ -13,6 +13,9 @@
 
 namespace ebbfs {
 
+// `but`: a process to pass over, by its pid in `proc`; the daemon itself, which has thousands of
+// files open and none of them in its own mount. 0: none.
+//
 // Inode numbers on filesystem `device` (st_dev) that a process or thread visible in /proc has as
 // its working, root or open directory, or is running. Threads that share directories and files
 // with their process, nearly all of them, cost one kcmp(2) each.
@@ -29,6 +32,11 @@ namespace ebbfs {
 // Errors, all meaning unknown: EACCES a living process does not show itself (CAP_SYS_PTRACE is
 // missing, or a security module hides it), or whatever else kept one from being read.
 [[nodiscard]] Result<std::unordered_set<std::uint64_t>> scan_inodes_in_use(const ProcFiles& proc,
-                                                                           dev_t device);
+                                                                           dev_t device,
+                                                                           pid_t but = 0);
+
+// The calling process, by its pid in `proc`, which may be that of another namespace; 0 when it is
+// not visible there.
+[[nodiscard]] pid_t own_pid(const ProcFiles& proc);
 
 }  // namespace ebbfs

@@ -55,7 +55,7 @@ class SystemProcessTable final : public ProcessTable {
   [[nodiscard]] int event_fd() const override { return ends_->fd(); }
   [[nodiscard]] std::vector<EndedOwner> drain_ended() override;
   [[nodiscard]] Result<std::unordered_set<std::uint64_t>> inodes_in_use(dev_t device) override {
-    return scan_inodes_in_use(proc_, device);
+    return scan_inodes_in_use(proc_, device, own_pid(proc_));
   }
 
  private:

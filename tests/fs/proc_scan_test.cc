@@ -62,6 +62,16 @@ auto sitting(const Sit& sit) {
   };
 }
 
+TEST_F(InUse, IsNotLookedForInTheProcessThatIsToBePassedOver) {
+  const UniqueFd open(::open(unit().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_TRUE(open.valid());
+  EXPECT_TRUE(finds("unit"));
+  const auto status = status_of(unit());
+  const auto others = scan_inodes_in_use(*proc_, status.st_dev, own_pid(*proc_));
+  ASSERT_TRUE(others.has_value());
+  EXPECT_FALSE(others->contains(status.st_ino));
+}
+
 TEST_F(InUse, IsNobodyAtFirst) { EXPECT_FALSE(finds("unit")); }
 
 TEST_F(InUse, IsWorkingDirectoryUntilItsProcessEnds) {
