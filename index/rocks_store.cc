@@ -32,10 +32,12 @@ constexpr std::size_t kFamilyBufferBytes = 4 * kMiB;
 constexpr std::size_t kAllBuffersBytes = 16 * kMiB;
 // Of write-ahead log, before old tables are flushed: such a part of the filesystem, within these. A
 // small volume that is full has little room for the index to grow.
-constexpr std::size_t kLogShare = 64;
+constexpr std::size_t kLogShare = 512;
 constexpr std::size_t kLogBytesMin = kMiB / 4;
 constexpr std::size_t kLogBytesMax = 32 * kMiB;
 constexpr std::size_t kManifestBytesMax = 4 * kMiB;
+// Left free for what the database does by itself (a flush, a compaction), in logs.
+constexpr std::int64_t kLogsKept = 2;
 constexpr int kOpenFiles = 128;
 constexpr std::size_t kLogLineBytes = 512;
 
@@ -201,7 +203,9 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(const std::string& director
 // `whole_log`: only the last record of the write-ahead log may be incomplete, as a process that was
 // killed while it wrote leaves it. Else what follows the first damage is dropped.
 Status RocksStore::open_database(const std::string& directory, bool whole_log) {
-  rocksdb::DBOptions options = database_options(log_bytes_for(directory));
+  directory_ = directory;
+  log_bytes_ = log_bytes_for(directory);
+  rocksdb::DBOptions options = database_options(log_bytes_);
   options.wal_recovery_mode = whole_log ? rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords
                                         : rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   if (lacks_its_head(directory)) {
@@ -268,11 +272,29 @@ Status RocksStore::commit(const Batch& batch, Durability durability) {
                                            : rows.Delete(family(op.table), op.key);
     if (!added.ok()) return std::unexpected(to_errno(added));
   }
+  if (!has_room(rows.GetDataSize())) {
+    note_outcome(rocksdb::Status::NoSpace());
+    return fail(ENOSPC);
+  }
   rocksdb::WriteOptions options;
   options.sync = durability == Durability::power_loss;
   const rocksdb::Status status = db_->Write(options, &rows);
   note_outcome(status);
   return status.ok() ? Status{} : std::unexpected(to_errno(status));
+}
+
+// The database is not to meet ENOSPC itself: a flush that comes upon a log that could not be
+// written ends the process (7.8, writable_file_writer.h). Asked again when a part of what was free
+// is used.
+bool RocksStore::has_room(std::size_t bytes) {
+  const auto wanted = static_cast<std::int64_t>(bytes);
+  if (room_.fetch_sub(wanted, std::memory_order_relaxed) >= wanted) return true;
+  struct statvfs space{};
+  if (::statvfs(directory_.c_str(), &space) != 0) return true;
+  const auto free = static_cast<std::int64_t>(space.f_bfree * space.f_frsize) -
+                    kLogsKept * static_cast<std::int64_t>(log_bytes_);
+  room_.store((free - wanted) / 4, std::memory_order_relaxed);
+  return free >= wanted;
 }
 
 // One line when writing stops working and one when it works again, not one for each request.

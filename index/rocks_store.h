@@ -44,9 +44,9 @@ class RocksStore final : public Store {
   [[nodiscard]] Result<std::optional<std::string>> get(Table table, std::string_view key) override;
   [[nodiscard]] Status scan(Table table, std::string_view from, const Visitor& visit) override;
 
-  // A failed write stops the database: further commits fail at once with the same error. After
-  // ENOSPC it looks every 5 s whether there is space again and goes on by itself; after other
-  // errors it has to be opened anew.
+  // ENOSPC already while there is a little left, which the database needs for itself; there is no
+  // more to it. Any other failed write stops the database: further commits fail at once with the
+  // same error until it is opened anew.
   [[nodiscard]] Status commit(const Batch& batch, Durability durability) override;
 
  private:
@@ -56,13 +56,18 @@ class RocksStore final : public Store {
 
   Status open_database(const std::string& directory, bool whole_log);
   void note_outcome(const rocksdb::Status& status);
+  [[nodiscard]] bool has_room(std::size_t bytes);
   [[nodiscard]] rocksdb::ColumnFamilyHandle* family(Table table) const;
 
   const std::unique_ptr<DirectoryLock> lock_;  // given up last
   std::unique_ptr<rocksdb::DB> db_;            // const after open()
   // Owned by us, destroyed before db_. Const after open().
   std::array<std::unique_ptr<rocksdb::ColumnFamilyHandle>, kTables> families_;
-  bool rolled_back_ = false;          // const after open()
+  bool rolled_back_ = false;  // const after open(), as the next two
+  std::string directory_;
+  std::size_t log_bytes_ = 0;
+  // What may be committed before free space is looked at again; orders nothing.
+  std::atomic<std::int64_t> room_{0};
   std::atomic<bool> failing_{false};  // the last commit failed; only decides what is logged
 };
 
