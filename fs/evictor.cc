@@ -149,7 +149,7 @@ bool Evictor::look(Round& round) {
     spdlog::error("op=statvfs errno={}", code(look.error()));
     return false;
   }
-  round.look = std::move(*look);
+  round.look = *look;
   return true;
 }
 

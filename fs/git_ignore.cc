@@ -165,9 +165,11 @@ bool GitIgnore::push(std::string_view base, std::string_view text) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.starts_with('#')) continue;
     Pattern pattern;
-    if ((pattern.again = line.starts_with('!'))) line.remove_prefix(1);
+    pattern.again = line.starts_with('!');
+    if (pattern.again) line.remove_prefix(1);
     line = without_trailing_blanks(line);
-    if ((pattern.directories_only = line.ends_with('/'))) line.remove_suffix(1);
+    pattern.directories_only = line.ends_with('/');
+    if (pattern.directories_only) line.remove_suffix(1);
     if (line.empty()) continue;
     pattern.name_only = line.find('/') == kNone;
     for (const std::string_view part : components_of(line)) pattern.parts.emplace_back(part);

@@ -106,7 +106,7 @@ Result<std::string> set_aside(int state_dir, WallTime now) {
       std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
   const std::string name = fmt::format("{}{:%Y%m%dT%H%M%SZ}", kBrokenPrefix, fmt::gmtime(seconds));
   for (int more = 0; more < 100; ++more) {
-    const std::string tried = more == 0 ? name : fmt::format("{}-{:02}", name, more);
+    std::string tried = more == 0 ? name : fmt::format("{}-{:02}", name, more);
     if (::renameat2(state_dir, kIndexName, state_dir, tried.c_str(), RENAME_NOREPLACE) == 0) {
       bound_broken(state_dir);
       return tried;
@@ -161,7 +161,7 @@ std::string managed_already(int state_dir, const std::string& volume) {
 }
 
 std::string refusal(int state_dir, const std::string& volume, Errno error) {
-  const std::string what =
+  std::string what =
       "cannot open the index in " + volume + "/.ebbfs/index: " + std::strerror(code(error));
   switch (code(error)) {
     case EBUSY:

@@ -136,14 +136,14 @@ void op_removexattr(fuse_req_t request, fuse_ino_t inode, const char* name) {
 }  // namespace
 
 void add_attribute_operations(fuse_lowlevel_ops& table) {
-  table.getattr = counted<RequestKind::getattr, op_getattr>;
-  table.statx = counted<RequestKind::statx, op_statx>;
-  table.setattr = counted<RequestKind::setattr, op_setattr>;
-  table.statfs = counted<RequestKind::statfs, op_statfs>;
-  table.getxattr = counted<RequestKind::getxattr, op_getxattr>;
-  table.listxattr = counted<RequestKind::listxattr, op_listxattr>;
-  table.setxattr = counted<RequestKind::setxattr, op_setxattr>;
-  table.removexattr = counted<RequestKind::removexattr, op_removexattr>;
+  table.getattr = kCounted<RequestKind::getattr, op_getattr>;
+  table.statx = kCounted<RequestKind::statx, op_statx>;
+  table.setattr = kCounted<RequestKind::setattr, op_setattr>;
+  table.statfs = kCounted<RequestKind::statfs, op_statfs>;
+  table.getxattr = kCounted<RequestKind::getxattr, op_getxattr>;
+  table.listxattr = kCounted<RequestKind::listxattr, op_listxattr>;
+  table.setxattr = kCounted<RequestKind::setxattr, op_setxattr>;
+  table.removexattr = kCounted<RequestKind::removexattr, op_removexattr>;
 }
 
 }  // namespace ebbfs

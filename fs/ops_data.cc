@@ -167,17 +167,17 @@ void op_lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_fil
 }  // namespace
 
 void add_data_operations(fuse_lowlevel_ops& table) {
-  table.open = counted<RequestKind::open, op_open>;
-  table.create = counted<RequestKind::create, op_create>;
-  table.tmpfile = counted<RequestKind::tmpfile, op_tmpfile>;
-  table.release = counted<RequestKind::release, op_release>;
-  table.read = counted<RequestKind::read, op_read>;
-  table.write = counted<RequestKind::write, op_write>;
-  table.fsync = counted<RequestKind::fsync, op_fsync>;
-  table.fsyncdir = counted<RequestKind::fsyncdir, op_fsyncdir>;
-  table.fallocate = counted<RequestKind::fallocate, op_fallocate>;
-  table.copy_file_range = counted<RequestKind::copy_file_range, op_copy_file_range>;
-  table.lseek = counted<RequestKind::lseek, op_lseek>;
+  table.open = kCounted<RequestKind::open, op_open>;
+  table.create = kCounted<RequestKind::create, op_create>;
+  table.tmpfile = kCounted<RequestKind::tmpfile, op_tmpfile>;
+  table.release = kCounted<RequestKind::release, op_release>;
+  table.read = kCounted<RequestKind::read, op_read>;
+  table.write = kCounted<RequestKind::write, op_write>;
+  table.fsync = kCounted<RequestKind::fsync, op_fsync>;
+  table.fsyncdir = kCounted<RequestKind::fsyncdir, op_fsyncdir>;
+  table.fallocate = kCounted<RequestKind::fallocate, op_fallocate>;
+  table.copy_file_range = kCounted<RequestKind::copy_file_range, op_copy_file_range>;
+  table.lseek = kCounted<RequestKind::lseek, op_lseek>;
 }
 
 }  // namespace ebbfs

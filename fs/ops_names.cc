@@ -154,19 +154,19 @@ void op_readdirplus(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_
 }  // namespace
 
 void add_name_operations(fuse_lowlevel_ops& table) {
-  table.lookup = counted<RequestKind::lookup, op_lookup>;
-  table.forget = counted<RequestKind::forget, op_forget>;
-  table.forget_multi = counted<RequestKind::forget, op_forget_multi>;
-  table.readlink = counted<RequestKind::readlink, op_readlink>;
-  table.mknod = counted<RequestKind::mknod, op_mknod>;
-  table.mkdir = counted<RequestKind::mkdir, op_mkdir>;
-  table.symlink = counted<RequestKind::symlink, op_symlink>;
-  table.link = counted<RequestKind::link, op_link>;
-  table.unlink = counted<RequestKind::unlink, op_unlink>;
-  table.rmdir = counted<RequestKind::rmdir, op_rmdir>;
-  table.rename = counted<RequestKind::rename, op_rename>;
-  table.readdir = counted<RequestKind::readdir, op_readdir>;
-  table.readdirplus = counted<RequestKind::readdirplus, op_readdirplus>;
+  table.lookup = kCounted<RequestKind::lookup, op_lookup>;
+  table.forget = kCounted<RequestKind::forget, op_forget>;
+  table.forget_multi = kCounted<RequestKind::forget, op_forget_multi>;
+  table.readlink = kCounted<RequestKind::readlink, op_readlink>;
+  table.mknod = kCounted<RequestKind::mknod, op_mknod>;
+  table.mkdir = kCounted<RequestKind::mkdir, op_mkdir>;
+  table.symlink = kCounted<RequestKind::symlink, op_symlink>;
+  table.link = kCounted<RequestKind::link, op_link>;
+  table.unlink = kCounted<RequestKind::unlink, op_unlink>;
+  table.rmdir = kCounted<RequestKind::rmdir, op_rmdir>;
+  table.rename = kCounted<RequestKind::rename, op_rename>;
+  table.readdir = kCounted<RequestKind::readdir, op_readdir>;
+  table.readdirplus = kCounted<RequestKind::readdirplus, op_readdirplus>;
 }
 
 }  // namespace ebbfs

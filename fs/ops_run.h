@@ -195,7 +195,7 @@ struct Counted<kind, handler> {
   }
 };
 template <RequestKind kind, auto handler>
-inline constexpr auto counted = &Counted<kind, handler>::run;
+inline constexpr auto kCounted = &Counted<kind, handler>::run;
 
 inline void answer_entry(Reply reply, Result<Entry> entry) { reply.entry(std::move(entry)); }
 inline void answer_status(Reply reply, Status status) { reply.done(status); }

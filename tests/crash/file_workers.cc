@@ -156,7 +156,7 @@ class NamesWorker final : public Worker {
   }
   std::string pick(std::mt19937& random) {
     const auto all = tops();
-    const std::string top = all[below(random, all.size())];
+    std::string top = all[below(random, all.size())];
     const std::size_t depth = below(random, 12);
     if (depth == 0) return top;
     if (depth < 4) return top + "/d" + std::to_string(below(random, 2));

@@ -58,7 +58,7 @@ class Torture : public OnVolume, public testing::WithParamInterface<Ground> {
     mount({.filesystem = GetParam().filesystem, .size = "64M", .policy = kPolicy});
     if (IsSkipped()) return;
     for (const char* dir : {"worktrees", "locks"}) ASSERT_EQ(::mkdir(at(dir).c_str(), 0755), 0);
-    for (const std::string& unit : kKept) {
+    for (const std::string& unit : kept_) {
       ASSERT_EQ(::mkdir(at("worktrees/" + unit).c_str(), 0755), 0);
       put(at("worktrees/" + unit + "/file"), pattern(200'000));
     }
@@ -118,7 +118,7 @@ class Torture : public OnVolume, public testing::WithParamInterface<Ground> {
     });
   }
   void look_at_what_is_kept() const {
-    for (const std::string& unit : kKept) {
+    for (const std::string& unit : kept_) {
       EXPECT_TRUE(exists(at("worktrees/" + unit + "/file")) || unit == "limited") << unit;
       EXPECT_TRUE(exists(at("worktrees/" + unit))) << unit;
     }
@@ -137,7 +137,7 @@ class Torture : public OnVolume, public testing::WithParamInterface<Ground> {
     std::string path;
     Clock::time_point since;
   };
-  const std::vector<std::string> kKept = {"pinned", "inside", "open", "limited"};
+  const std::vector<std::string> kept_ = {"pinned", "inside", "open", "limited"};
   const unsigned seed_ = from_environment("EBBFS_TORTURE_SEED", std::random_device()());
   TortureBoard& board_ = TortureBoard::make();
   std::vector<std::unique_ptr<ChildProcess>> processes_;

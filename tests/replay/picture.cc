@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
 
 namespace ebbfs::replay {
@@ -158,7 +159,8 @@ std::string plot(const std::vector<Outcome>& sides, int days) {
     for (const Sample& sample : side.samples) {
       const auto column = static_cast<std::size_t>(
           std::clamp(sample.day / days * kColumns, 0.0, double{kColumns - 1}));
-      const auto row = static_cast<std::size_t>(std::clamp(sample.used, 0.0, 1.0) * kRows + 0.5);
+      const auto row =
+          static_cast<std::size_t>(std::lround(std::clamp(sample.used, 0.0, 1.0) * kRows));
       lines[row][column] = side.name == kBare ? '#' : 'o';
     }
   }

@@ -35,8 +35,8 @@ TEST(Plan, LeavesBehindWhatTheIncidentDidWhenItsVolumeWasFull) {
 
 TEST(Plan, OfFewerDaysFillsItsVolumeAtTheSameShareOfThem) {
   const Left left = left_by(make_plan(3, kSeed), kFullOnDay * kDay / 10);
-  EXPECT_NEAR(left.worktrees, kWorktreesLeft / 10, 2);
-  EXPECT_NEAR(left.locks, kLocksLeft / 10, 2 * kLocksEach);
+  EXPECT_NEAR(left.worktrees, kWorktreesLeft / 10.0, 2);
+  EXPECT_NEAR(left.locks, kLocksLeft / 10.0, 2 * kLocksEach);
   EXPECT_EQ(volume_bytes(3), volume_bytes(30) / 10);
 }
 
