@@ -5,6 +5,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +27,9 @@ constexpr std::string_view kBrokenPrefix = "index.broken-";
 // For a daemon that has unmounted and is about to end.
 constexpr Duration kPatience = std::chrono::seconds(10);
 constexpr Duration kAgain = std::chrono::milliseconds(20);
+// One event for so much of the volume: some 200 bytes each.
+constexpr std::uint64_t kVolumePerEvent = 32 * 1024;
+constexpr std::uint64_t kEventsMin = 1000;
 
 std::string path_below(int state_dir, std::string_view name) {
   return fmt::format("/proc/self/fd/{}/{}", state_dir, name);
@@ -57,6 +61,14 @@ Status try_rows(UnitIndex& index) {
   return {};
 }
 
+// A small volume has little room for history.
+std::uint64_t journal_for(int state_dir) {
+  struct statvfs space{};
+  if (::fstatvfs(state_dir, &space) != 0) return UnitIndex::kJournalMax;
+  return std::clamp<std::uint64_t>(space.f_blocks * space.f_frsize / kVolumePerEvent, kEventsMin,
+                                   UnitIndex::kJournalMax);
+}
+
 Result<OpenedIndex> try_open(int state_dir, const StoreDoor& door) {
   OpenedIndex opened;
   auto rocks = RocksStore::open(path_below(state_dir, kIndexName));
@@ -65,7 +77,7 @@ Result<OpenedIndex> try_open(int state_dir, const StoreDoor& door) {
   opened.rolled_back = opened.rocks->rolled_back();
   if (const auto whole = opened.rocks->verify(); !whole) return std::unexpected(whole.error());
   opened.steady = std::make_unique<SteadyStore>(door(*opened.rocks));
-  auto index = UnitIndex::open(*opened.steady);
+  auto index = UnitIndex::open(*opened.steady, journal_for(state_dir));
   if (!index) return std::unexpected(index.error());
   opened.index = std::move(*index);
   if (const auto read = try_rows(*opened.index); !read) return std::unexpected(read.error());

@@ -38,6 +38,7 @@ constexpr std::size_t kLogBytesMax = 32 * kMiB;
 constexpr std::size_t kManifestBytesMax = 4 * kMiB;
 // Left free for what the database does by itself (a flush, a compaction), in logs.
 constexpr std::int64_t kLogsKept = 2;
+constexpr std::uint64_t kCompactedMax = 64 * kMiB;
 constexpr int kOpenFiles = 128;
 constexpr std::size_t kLogLineBytes = 512;
 
@@ -291,8 +292,11 @@ bool RocksStore::has_room(std::size_t bytes) {
   if (room_.fetch_sub(wanted, std::memory_order_relaxed) >= wanted) return true;
   struct statvfs space{};
   if (::statvfs(directory_.c_str(), &space) != 0) return true;
+  std::uint64_t tables = 0;  // that a compaction may write anew
+  (void)db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kLiveSstFilesSize, &tables);
   const auto free = static_cast<std::int64_t>(space.f_bfree * space.f_frsize) -
-                    kLogsKept * static_cast<std::int64_t>(log_bytes_);
+                    kLogsKept * static_cast<std::int64_t>(log_bytes_) -
+                    static_cast<std::int64_t>(std::min<std::uint64_t>(tables, kCompactedMax));
   room_.store((free - wanted) / 4, std::memory_order_relaxed);
   return free >= wanted;
 }

@@ -27,7 +27,7 @@
 // nanoseconds since 1970 with the sign bit flipped, so that earlier ones sort first. Kinds are
 // Deadline::Kind. A unit or lock has one row in `owners` (process all zero where it is not known),
 // a thing has at most one in `deadlines`; both land in one batch with the record. Journal sequences
-// rise without gaps from 1; rows older than the newest UnitIndex::kJournalMax are gone.
+// rise without gaps from 1; rows older than the newest so many are gone.
 //
 // Format 2 differs from 1 in that `quotas` has rows, which a program that knows 1 only would not
 // enforce, and in VolumeState, which tells when and why the index was rebuilt. index/migration.h

@@ -32,7 +32,8 @@ class UnitIndex {
   // migrated. `store` must outlive the index. Errors: EPROTO when the format is newer than
   // kFormatVersion (see schema.h); EBADMSG
   // when what is stored is not an index; those of Store.
-  [[nodiscard]] static Result<std::unique_ptr<UnitIndex>> open(Store& store);
+  [[nodiscard]] static Result<std::unique_ptr<UnitIndex>> open(
+      Store& store, std::uint64_t journal_max = kJournalMax);
 
   // As open() found it, but for `first_mounted` and `adopted`, which follow the calls below.
   [[nodiscard]] VolumeState volume_state() const EXCLUDES(mu_);
@@ -98,7 +99,7 @@ class UnitIndex {
   // Moves or (kNever) removes the deadline of one thing without touching its record.
   [[nodiscard]] Status reschedule(Deadline::Kind kind, std::uint64_t id, WallTime due);
 
-  // Journal: bounded to kJournalMax newest events. Returns the sequence given.
+  // Journal: bounded to the newest `journal_max` events. Returns the sequence given.
   [[nodiscard]] Result<std::uint64_t> append_event(EventRecord event);
   // Events with sequence > `after`, oldest first, at most `max`.
   [[nodiscard]] Result<std::vector<EventRecord>> events_after(std::uint64_t after, std::size_t max);
@@ -118,7 +119,7 @@ class UnitIndex {
     WallTime due = kNever;
   };
 
-  explicit UnitIndex(Store& store);
+  UnitIndex(Store& store, std::uint64_t journal_max);
 
   Status load();
   Status load_volume() EXCLUDES(mu_);

@@ -51,16 +51,16 @@ Status check_format(Store& store) {
 
 }  // namespace
 
-UnitIndex::UnitIndex(Store& store)
+UnitIndex::UnitIndex(Store& store, std::uint64_t journal_max)
     : store_(store),
       unit_ids_(store, kNextUnitKey),
       lock_ids_(store, kNextLockKey),
       trash_ids_(store, kNextTrashKey),
-      journal_(store, kJournalMax) {}
+      journal_(store, journal_max) {}
 
-Result<std::unique_ptr<UnitIndex>> UnitIndex::open(Store& store) {
+Result<std::unique_ptr<UnitIndex>> UnitIndex::open(Store& store, std::uint64_t journal_max) {
   if (const Status format = check_format(store); !format) return std::unexpected(format.error());
-  std::unique_ptr<UnitIndex> index(new UnitIndex(store));
+  std::unique_ptr<UnitIndex> index(new UnitIndex(store, journal_max));
   if (const Status loaded = index->load(); !loaded) return std::unexpected(loaded.error());
   return index;
 }
