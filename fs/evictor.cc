@@ -159,6 +159,10 @@ void Evictor::round() {
   if (asked) round.wanted = gate_.take_wanted();
   if (!look(round) || !must_evict(round.look.reading, round.look.rule, round.wanted)) {
     gave_up_.store(0, std::memory_order_relaxed);
+    {
+      const MutexLock lock(mu_);
+      state_.stuck.clear();
+    }
     serve(true);
     return;
   }
