@@ -45,7 +45,7 @@ require_root() { ((EUID == 0)) || die "must run as root $*"; }
 
 # The presets that CMakePresets.json offers for building, one a line.
 presets() {
-  sed -n 's/.*"configurePreset": "\([a-z]*\)".*/\1/p' "$ebbfs_source/CMakePresets.json" | sort -u
+  sed -n 's/.*"configurePreset": "\([a-z-]*\)".*/\1/p' "$ebbfs_source/CMakePresets.json" | sort -u
 }
 
 require_preset() {
