@@ -136,7 +136,7 @@ TEST_P(QuotaModelTest, IsNeverPassedByManyAndEqualsAFreshCountAfterwards) {
       if (scope == "user:21002") continue;  // its limit comes and goes
       EXPECT_LE(row.used.bytes, row.hard.bytes) << scope << ", seed " << seed_;
       EXPECT_LE(row.used.inodes, row.hard.inodes) << scope << ", seed " << seed_;
-      if (row.used.bytes >= row.hard.bytes * 9 / 10) ++refusals_seen;
+      if (row.used.bytes >= row.hard.bytes / 10 * 9) ++refusals_seen;
     }
     ++samples;
     if (samples % 10 == 0) crowd.expire_one();
