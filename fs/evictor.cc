@@ -117,7 +117,6 @@ void Evictor::run() {
   while (!stopping()) {
     {
       const MutexLock lock(mu_);
-      // Pressed again while nothing more may go: only time, or somebody who waits, can change that.
       const auto until = std::chrono::steady_clock::now() + kLookEach;
       bool in_time = true;
       while (!stopping() && !pressed_ && waiting_.empty() && in_time) {
@@ -128,6 +127,7 @@ void Evictor::run() {
     if (stopping()) return;
     const MonoTime gave_up{Duration(gave_up_.load(std::memory_order_relaxed))};
     const MonoTime now = volume_.clock.mono_now();
+    // Nothing more may go: only time, or somebody who waits, can change that.
     if (!has_waiting() && gave_up != MonoTime{} && now - gave_up < kGaveUpLong) {
       (void)gate_.refresh();
       pause(kGaveUp);
