@@ -14,7 +14,7 @@ trash_retention = "{}"
 [[class]]
 name = "tree"
 kind = "tree"
-match = ["units/*", "deep/*/work/*"]
+match = ["units/*", "deep/*/tasks/*"]
 ttl = "24h"
 [[class]]
 name = "other"
@@ -24,7 +24,7 @@ ttl = "24h"
 [[class]]
 name = "job"
 kind = "tree"
-match = ["jobs/{{job}}/work/*"]
+match = ["jobs/{{job}}/tasks/*"]
 ttl = "24h"
 [[class]]
 name = "short"
@@ -50,10 +50,10 @@ void run(MountedVolume& volume, const std::string& commands) {
 
 void furnish(MountedVolume& volume) {
   run(volume,
-      "mkdir -p units/a/sub units/b other/o plain/d locks jobs/one/work/w "
-      "jobs/two/work deep/x/work/w deep/y\n"
+      "mkdir -p units/a/sub units/b other/o plain/d locks jobs/one/tasks/w "
+      "jobs/two/tasks deep/x/tasks/w deep/y\n"
       "head -c 10000 /dev/zero >units/a/sub/f; echo b >units/b/f; echo o >other/o/f\n"
-      "echo w >jobs/one/work/w/f; echo x >deep/x/work/w/f; head -c 5000 /dev/zero >plain/f\n"
+      "echo w >jobs/one/tasks/w/f; echo x >deep/x/tasks/w/f; head -c 5000 /dev/zero >plain/f\n"
       "echo d >plain/d/f; chown 21001:21001 plain/d/f units/a/sub/f\n");
 }
 

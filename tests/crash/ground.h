@@ -13,8 +13,8 @@
 
 namespace ebbfs::test {
 
-// Units are what lies in units/, deep/*/work/, other/, short/ and jobs/{job}/work/; locks what lies
-// in locks/, and *.lk in units. Nothing goes by itself, but for what these times say.
+// Units are what lies in units/, deep/*/tasks/, other/, short/ and jobs/{job}/tasks/; locks what
+// lies in locks/, and *.lk in units. Nothing goes by itself, but for what these times say.
 struct CrashTimes {
   std::string retention = "1h";
   std::string orphan_grace = "1h";

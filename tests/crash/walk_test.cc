@@ -72,7 +72,7 @@ const Operation kMaking[] = {
      .lock = "units/a/l.lk"},
     {.name = "MkdirInUnit", .prepare = furnish, .act = makes_directory("units/a/new")},
     {.name = "MkdirUnit", .prepare = furnish, .act = makes_directory("units/new")},
-    {.name = "MkdirUnitOfJob", .prepare = furnish, .act = makes_directory("jobs/one/work/new")},
+    {.name = "MkdirUnitOfJob", .prepare = furnish, .act = makes_directory("jobs/one/tasks/new")},
     {.name = "MkdirLock", .prepare = furnish, .act = makes_directory("locks/l"), .lock = "locks/l"},
     {.name = "Symlink", .prepare = furnish, .act = links_symbolically("units/a/new")},
     {.name = "SymlinkLock",
