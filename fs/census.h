@@ -101,8 +101,6 @@ class Census {
   void saw(const UnitRef& unit, const Attributes& attributes);
   void correct_path(const Visit& visit, Unit& unit, const std::string& name);
   [[nodiscard]] bool adopt_locks(const Visit& visit);
-  void adopt_lock(const Visit& visit, const std::string& name);
-  [[nodiscard]] bool give_back_owner(LockRecord& record) const;
 
   Volume& volume_;
   Agenda& agenda_;

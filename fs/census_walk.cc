@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "fs/census.h"
-#include "fs/git_directory.h"
+#include "fs/lock_adoption.h"
 #include "fs/tree.h"
 #include "fs/unit_recovery.h"
 
@@ -85,9 +85,7 @@ void Census::visit_entry(Visit& visit, const std::string& name) {
     return;
   }
   saw(visit.place.unit, *attributes);
-  const bool can_be_lock = is_regular(*attributes) || S_ISLNK(attributes->stx_mode);
-  const bool named_so = match.lock_class != kNoClass || match.git_lock_class != kNoClass;
-  if (can_be_lock && named_so && volume_.locks.find(visit.id, name) == nullptr) {
+  if (may_be_lock(volume_, {visit.place, visit.fd, visit.id}, name, *attributes)) {
     visit.locks.push_back(name);
   }
 }
@@ -137,65 +135,14 @@ bool Census::adopt_locks(const Visit& visit) {
   // Frozen, so that nobody takes one of these names between the look and the record.
   const UnitRef& unit = visit.place.unit;
   if (!unit->freeze(kPatience)) return unit->gone();
-  for (const std::string& name : visit.locks) adopt_lock(visit, name);
+  for (const std::string& name : visit.locks) {
+    const auto due = adopt_lock(volume_, {visit.place, visit.fd, visit.id}, name, WallTime::min());
+    if (!due) continue;
+    ++locks_found_;
+    agenda_.due_at(*due);
+  }
   unit->thaw();
   return true;
-}
-
-// A lock that was renamed when the daemon died stays with its owner, if that lives.
-bool Census::give_back_owner(LockRecord& record) const {
-  const auto was = volume_.locks.recall(record.object);
-  if (!was || was->certainty == OwnerCertainty::unknown) return false;
-  const auto state = volume_.processes.state(was->owner.process.id, was->owner.boot);
-  if (state.life != OwnerState::Life::alive) return false;
-  record.owner = was->owner;
-  record.ancestors = was->ancestors;
-  record.certainty = was->certainty;
-  record.made = was->made;
-  return true;
-}
-
-void Census::adopt_lock(const Visit& visit, const std::string& name) {
-  const Backing& backing = volume_.backing;
-  const Classifier& classifier = volume_.rules.classifier();
-  const Match match = classifier.step(visit.place.state, name);
-  const bool own = match.lock_class == kNoClass;
-  if (own && !is_own_git_lock(backing, visit.fd, name)) return;
-  if (volume_.locks.find(visit.id, name) != nullptr) return;
-  const auto attributes = backing.stat(visit.fd, name.c_str());
-  const auto handle = backing.handle(visit.fd, name.c_str());
-  auto path = backing.path_of(visit.fd);
-  if (!attributes || !handle || !path) return;
-  if (!path->empty()) path->push_back('/');
-
-  const auto policy = volume_.rules.policy();
-  const ClassRule& rule = policy->classes[own ? match.git_lock_class : match.lock_class];
-  const WallTime now = volume_.clock.wall_now();
-  LockRecord record;
-  record.path = *path + name;
-  record.parent = visit.place.handle;
-  record.parent_inode = visit.id;
-  record.name = name;
-  record.object = *handle;
-  record.object_inode = InodeId{attributes->stx_ino};
-  record.unit = visit.place.unit->id();
-  record.class_name = rule.name;
-  record.owner.uid = attributes->stx_uid;
-  record.owner.gid = attributes->stx_gid;
-  record.owner.boot = volume_.processes.boot_id();
-  record.owner.job = classifier.job(match);
-  record.certainty = OwnerCertainty::unknown;
-  record.made = std::min(newest_change(*attributes), now);
-  const bool by_cgroup = rule.owner == OwnerMode::cgroup;
-  const bool held = !by_cgroup && give_back_owner(record);
-  const WallTime due = held ? kNever : later(record.made, rule.ttl);
-  const auto added = volume_.locks.add(std::move(record), by_cgroup, due);
-  if (!added) {
-    spdlog::error("op=adopt_lock path={:?} errno={}", *path + name, code(added.error()));
-    return;
-  }
-  ++locks_found_;
-  agenda_.due_at(due);
 }
 
 }  // namespace ebbfs

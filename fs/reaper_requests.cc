@@ -3,6 +3,7 @@
 // What administrators ask of the reaper beside removing, and the reminder that nothing is removed.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "fs/reaper.h"
@@ -19,7 +20,7 @@ std::expected<Trash::Restored, Trash::NotRestored> Reaper::restore(TrashId id,
   auto restored = trash_.restore(id, wish);
   if (!restored || restored->unit == nullptr) return restored;
   for (const Trash::Appeared& one : restored->appeared) invalidator_.appeared(one.parent, one.name);
-  due_at(unit_deadline(volume_, restored->unit->record()));
+  due_at(std::min(unit_deadline(volume_, restored->unit->record()), restored->locks_due));
   return restored;
 }
 

@@ -95,6 +95,7 @@ class Trash {
     std::string git_admin_path;      // its entry is back as well; "" when there was none
     std::string git_admin_lost;      // why it is not back though there was one; mostly ""
     std::vector<Appeared> appeared;  // outermost first
+    WallTime locks_due = kNever;     // of the first of the locks in it that goes
   };
   struct NotRestored {
     Errno error;
@@ -193,6 +194,7 @@ class Trash {
   void unprepare(const Entry& entry, Plan& plan);
   void relink(const Entry& entry, Plan& plan, bool forth);
   void put_back_git(const Entry& entry, Plan& plan, Restored& restored);
+  void record_locks(Plan& plan, Restored& restored);
   void tell_restored(const Entry& entry, const Wish& wish, const Restored& restored);
 
   // trash_purge.cc.

@@ -2,12 +2,15 @@
 //
 // Putting a unit back. The order: charges, the trash record with the new place where that differs,
 // git's files rewritten for it while both are still in the trash, rename, unit record, git's entry,
-// and the trash record goes last; load() finishes from any point on. What git's entry takes is in
-// trash_restore_git.cc.
+// records of the locks in both, and the trash record goes last; load() finishes from any point on.
+// What git's entry takes is in trash_restore_git.cc.
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "fs/describe.h"
+#include "fs/lock_adoption.h"
 #include "fs/purge.h"
 #include "fs/trash_names.h"
 #include "fs/trash_plan.h"
@@ -210,7 +213,27 @@ Trash::Refusal Trash::put_back(const Entry& entry, Plan& plan, Restored& restore
   }
   restored.appeared.push_back({plan.parent_inode, plan.place.name});
   put_back_git(entry, plan, restored);
+  record_locks(plan, restored);
   return {};
+}
+
+// The record of the trash is still there: after a crash the census counts both and finds them.
+void Trash::record_locks(Plan& plan, Restored& restored) {
+  const Classifier& classifier = volume_.rules.classifier();
+  const auto record_below = [&](const FileHandle& directory, const UnitRef& unit,
+                                MatchState state) {
+    Inode::Place place;
+    place.handle = directory;
+    place.unit = unit;
+    place.state = unit->is_root() ? state : classifier.inside_unit(state);
+    restored.locks_due = std::min(restored.locks_due, adopt_locks_below(volume_, place));
+  };
+  record_below(plan.record.handle, restored.unit, classifier.walk(plan.record.path).state);
+  if (restored.git_admin_path.empty()) return;
+  const Plan::Git& git = plan.git;
+  const auto entry = volume_.backing.handle(git.parent.get(), git.place.name.c_str());
+  plan.git.use = {};  // who is inside keeps it from being frozen
+  if (entry) record_below(*entry, git.unit, classifier.walk(restored.git_admin_path).state);
 }
 
 // The record tells load() where the unit is from the rename on.

@@ -178,6 +178,20 @@ TEST_F(Restore, IsPurgedLaterWhenARestoreFailedWhileItWasDue) {
   EXPECT_TRUE(rig_.trashed().empty());
 }
 
+TEST_F(Restore, RecordsALockInItAgainWithItsWholeTtl) {
+  ASSERT_TRUE(rig_.make_dir("worktrees/a/sub"));
+  const TrashRecord record = expire();
+  // Taken while it lay in the trash: as old as what is restored a day later.
+  rig_.tree.write_file(".ebbfs/trash/" + std::to_string(raw(record.id)) + "/build.lock", "");
+  rig_.tree.write_file(".ebbfs/trash/" + std::to_string(raw(record.id)) + "/sub/none.lock", "");
+  rig_.advance(std::chrono::minutes(7));
+  const auto restored = rig_.reaper().restore(record.id, {});
+  ASSERT_TRUE(restored.has_value());
+  ASSERT_NE(rig_.lock("worktrees/a/build.lock"), nullptr);
+  EXPECT_EQ(rig_.lock("worktrees/a/sub/none.lock"), nullptr) << "no class says that this is one";
+  EXPECT_EQ(restored->locks_due, rig_.clock.wall_now() + std::chrono::minutes(5));
+}
+
 // A worktree of a repository on the volume.
 class GitRestore : public Restore {
  protected:
@@ -208,6 +222,18 @@ TEST_F(GitRestore, ElsewhereMovesWhatGitKnows) {
   EXPECT_EQ(rig_.trashed(), std::vector<std::string>{});
   EXPECT_TRUE(rig_.exact());
   works("worktrees/b");
+}
+
+TEST_F(GitRestore, RecordsLocksInTheEntryAgain) {
+  const TrashRecord record = expire();
+  rig_.tree.write_file(".ebbfs/trash/" + std::to_string(raw(record.id)) + ".git/index.lock", "");
+  ASSERT_TRUE(rig_.reaper().restore(record.id, {}).has_value());
+  const LockRef lock = rig_.lock("repo/.git/worktrees/a/index.lock");
+  ASSERT_NE(lock, nullptr);
+  rig_.advance(std::chrono::minutes(6));
+  rig_.reaper().run_once();
+  EXPECT_FALSE(rig_.exists("repo/.git/worktrees/a/index.lock"));
+  EXPECT_TRUE(rig_.exists("repo/.git/worktrees/a/HEAD"));
 }
 
 TEST_F(GitRestore, BesideANewWorktreeOfTheSameNameGetsAnEntryOfItsOwn) {
