@@ -14,18 +14,28 @@ constexpr auto kFreezeNap = std::chrono::microseconds(50);
 
 std::int64_t ticks(WallTime time) { return time.time_since_epoch().count(); }
 
+std::string encoded_without_path(UnitRecord record) {
+  record.path.clear();
+  return encode(record);
+}
+
 }  // namespace
 
 Unit::Unit(UnitRecord record, std::shared_ptr<UnitAccounts> accounts, std::optional<WallTime> due)
     : id_(record.id),
       top_(record.inode),
       handle_(record.handle),
+      class_name_(record.class_name),
       accounts_(std::move(accounts)),
       last_used_(ticks(record.last_used)),
       active_(record.dirty),
       counting_(record.dirty),
-      record_(std::move(record)),
-      due_(due) {}
+      path_(record.path),
+      pinned_(record.pinned),
+      rest_(encoded_without_path(std::move(record))),
+      due_(due) {
+  rest_.shrink_to_fit();
+}
 
 // By compare-and-swap, not by counting first and looking then: so the count is never more than the
 // requests inside, and a freeze cannot be delayed by those that it refuses.
@@ -68,16 +78,17 @@ bool Unit::drained(Duration patience) const {
 }
 
 void Unit::thaw() {
-  const MutexLock lock(mu_);
   gate_.fetch_and(~kFrozen, std::memory_order_seq_cst);
-  thawed_.notify_all();
+  gate_.notify_all();
 }
 
 void Unit::kill() {
-  const MutexLock lock(mu_);
-  retire();
-  gate_.fetch_or(kGone, std::memory_order_seq_cst);
-  thawed_.notify_all();
+  {
+    const MutexLock lock(mu_);
+    retire();
+    gate_.fetch_or(kGone, std::memory_order_seq_cst);
+  }
+  gate_.notify_all();
 }
 
 void Unit::retire() {
@@ -85,10 +96,13 @@ void Unit::retire() {
   active_.store(true, std::memory_order_seq_cst);
 }
 
-bool Unit::wait_until_thawed() {
-  const MutexLock lock(mu_);
-  while (frozen() && !gone()) thawed_.wait(mu_);
-  return !gone();
+bool Unit::wait_until_thawed() const {
+  for (;;) {
+    const auto gate = gate_.load(std::memory_order_seq_cst);
+    if ((gate & kGone) != 0) return false;
+    if ((gate & kFrozen) == 0) return true;
+    gate_.wait(gate, std::memory_order_seq_cst);
+  }
 }
 
 void Unit::touch(WallTime now) {
@@ -104,11 +118,21 @@ void Unit::set_counting(bool counting) {
 }
 
 UnitRecord Unit::record_locked() const {
-  UnitRecord record = record_;
+  UnitRecord record = decode_unit(rest_).value();
+  record.path = path_;
+  record.pinned = pinned_;
   record.last_used = last_used();
   record.dirty = active_.load(std::memory_order_relaxed);
   if (!counting()) record.usage = accounts_->cells();
   return record;
+}
+
+void Unit::keep_usage(const std::vector<UsageCell>& usage) {
+  UnitRecord record = decode_unit(rest_).value();
+  if (record.usage == usage) return;
+  record.usage = usage;
+  rest_ = encode(record);
+  rest_.shrink_to_fit();
 }
 
 UnitRecord Unit::record() const {
@@ -118,22 +142,17 @@ UnitRecord Unit::record() const {
 
 std::string Unit::path() const {
   const MutexLock lock(mu_);
-  return record_.path;
+  return path_;
 }
 
 bool Unit::has_path(std::string_view path) const {
   const MutexLock lock(mu_);
-  return record_.path == path;
-}
-
-std::string Unit::class_name() const {
-  const MutexLock lock(mu_);
-  return record_.class_name;
+  return path_ == path;
 }
 
 bool Unit::pinned() const {
   const MutexLock lock(mu_);
-  return record_.pinned;
+  return pinned_;
 }
 
 }  // namespace ebbfs

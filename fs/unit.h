@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "index/mutex.h"
 #include "index/record.h"
@@ -46,10 +47,10 @@ class Unit {
   [[nodiscard]] bool try_enter();
   void leave() { gate_.fetch_sub(1, std::memory_order_seq_cst); }
   [[nodiscard]] bool freeze(Duration patience) EXCLUDES(mu_);
-  void thaw() EXCLUDES(mu_);
+  void thaw();
   void kill() EXCLUDES(mu_);
   // Blocks until neither frozen nor being frozen: true when it can be tried again, false when gone.
-  [[nodiscard]] bool wait_until_thawed() EXCLUDES(mu_);
+  [[nodiscard]] bool wait_until_thawed() const;
 
   // Use. A time before the present one is ignored.
   void touch(WallTime now);
@@ -76,7 +77,7 @@ class Unit {
   // The record, with last_used and (unless counting) usage as they are now.
   [[nodiscard]] UnitRecord record() const EXCLUDES(mu_);
   [[nodiscard]] std::string path() const EXCLUDES(mu_);
-  [[nodiscard]] std::string class_name() const EXCLUDES(mu_);
+  [[nodiscard]] const std::string& class_name() const { return class_name_; }
   [[nodiscard]] bool pinned() const EXCLUDES(mu_);
 
  private:
@@ -89,6 +90,7 @@ class Unit {
     return (gate_.load(std::memory_order_seq_cst) & kFrozen) != 0;
   }
   [[nodiscard]] UnitRecord record_locked() const REQUIRES(mu_);
+  void keep_usage(const std::vector<UsageCell>& usage) REQUIRES(mu_);
   [[nodiscard]] bool has_path(std::string_view path) const EXCLUDES(mu_);
   // The record is stored no more; requests that are inside, or still get in, need not mark it.
   void retire() REQUIRES(mu_);
@@ -96,6 +98,7 @@ class Unit {
   const UnitId id_;
   const InodeId top_;
   const FileHandle handle_;
+  const std::string class_name_;
   const std::shared_ptr<UnitAccounts> accounts_;
 
   // Atomics, because every request inside changes them. seq_cst where two of them decide together:
@@ -108,8 +111,11 @@ class Unit {
   std::atomic<bool> counting_;  // changed only under `mu_`
 
   mutable Mutex mu_;
-  CondVar thawed_;
-  UnitRecord record_ GUARDED_BY(mu_);  // usage as last stored; dirty and last_used: the atomics
+  std::string path_ GUARDED_BY(mu_);
+  bool pinned_ GUARDED_BY(mu_);
+  // What else is in the record, in its byte form: there may be 100,000 of these, which are looked
+  // at now and then. Usage as last stored; the path is left out, dirty and last_used mean nothing.
+  std::string rest_ GUARDED_BY(mu_);
   std::optional<WallTime> due_ GUARDED_BY(mu_);  // as in the index
   bool retired_ GUARDED_BY(mu_) = false;
 };

@@ -139,8 +139,8 @@ void UnitTable::detach(Unit& unit) {
 Status UnitTable::set_path(Unit& unit, std::string path) {
   const MutexLock lock(unit.mu_);
   if (unit.retired_) return fail(ESTALE);
-  unit.record_.path = std::move(path);
-  ledger_.limit_unit(unit.accounts(), unit.record_.path);
+  unit.path_ = std::move(path);
+  ledger_.limit_unit(unit.accounts(), unit.path_);
   return store(unit, unit.record_locked());
 }
 
@@ -154,7 +154,7 @@ Status UnitTable::set_pinned(Unit& unit, bool pinned) {
     UnitRecord record = unit.record_locked();
     record.pinned = pinned;
     auto stored = store(unit, record);
-    if (stored) unit.record_.pinned = pinned;
+    if (stored) unit.pinned_ = pinned;
     return stored;
   };
   const Status changed = change();
@@ -234,7 +234,7 @@ void UnitTable::flush_one(Unit& unit, WallTime now, Duration idle_for, bool clos
     unit.active_.store(true, std::memory_order_seq_cst);
     return;
   }
-  unit.record_.usage = std::move(record.usage);
+  unit.keep_usage(record.usage);
   const WriterLock maps(mu_);
   active_.erase(raw(unit.id()));
 }

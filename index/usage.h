@@ -64,10 +64,9 @@ class LimitedCount {
   std::atomic<std::int64_t> over_since_{0};  // WallTime; 0 while not above the soft limit
 };
 
-// One scope's counters, on a cache line of their own: threads that charge different scopes do not
-// slow each other. Lives as long as the ledger (unit accounts: as their UnitAccounts). Memory order
-// is relaxed throughout: each counter is right by itself, and orders nothing else.
-class alignas(64) Account {
+// One scope's counters. Lives as long as the ledger (unit accounts: as their UnitAccounts). Memory
+// order is relaxed throughout: each counter is right by itself, and orders nothing else.
+class Account {
  public:
   [[nodiscard]] Usage usage() const { return {{bytes_.held()}, inodes_.held()}; }
   // Lowering one below the usage refuses growth, removes nothing.
@@ -100,6 +99,10 @@ class alignas(64) Account {
   LimitedCount inodes_;
   std::atomic<std::uint64_t> refusals_{0};
 };
+
+// Of a scope that many units are in, on cache lines of its own: threads that charge different ones
+// do not slow each other. There are few of these, and many units.
+class alignas(64) SharedAccount : public Account {};
 
 class UnitAccounts;
 
@@ -248,9 +251,9 @@ class UsageLedger {
   void open_cell(UnitAccounts& unit, Cell& cell) REQUIRES(unit.mu_) EXCLUDES(mu_);
   void fill_scopes(const UnitAccounts& unit, Cell& cell) EXCLUDES(mu_);
 
-  Account volume_;
+  SharedAccount volume_;
   mutable Mutex mu_;
-  std::map<std::string, Account, std::less<>> accounts_ GUARDED_BY(mu_);
+  std::map<std::string, SharedAccount, std::less<>> accounts_ GUARDED_BY(mu_);
   Limiter limiter_ GUARDED_BY(mu_);
   std::atomic<bool> has_soft_limits_{false};
   std::atomic<bool> went_below_zero_{false};  // stays; asked for now and then
