@@ -5,7 +5,8 @@
 // gap that the test names: after so many changes since the count was set to zero, 0 being before
 // the first. A test that raises the number until the operation comes through has been in every gap
 // there is, and none can be forgotten. It can also be made to hold every mkdir, as a slow disk
-// does. Threading: any thread of both processes.
+// does, and to fail, shorten or slow down one kind of call, as a dying one does. Threading: any
+// thread of both processes; one fault at a time, set while no request is under way.
 #pragma once
 
 #include <algorithm>
@@ -35,6 +36,14 @@ struct KillBoard {
   std::atomic<std::uint32_t> held{0};  // that wait because of it
   std::array<Name, kSeenMax> seen{};   // what the first of them were
 
+  // The fault: what happens to each call that is named `fault_call`, while `fault_left` is not 0.
+  Name fault_call{};
+  std::atomic<std::uint32_t> fault_left{0};
+  std::atomic<int> fault_errno{0};            // 0: the call is made
+  std::atomic<std::uint32_t> fault_ms{0};     // after so long
+  std::atomic<std::uint32_t> fault_bytes{0};  // and with no more than this, unless 0
+  std::atomic<std::uint32_t> faults{0};       // that there were
+
   [[nodiscard]] std::string what(std::uint32_t change) const {
     return change < kSeenMax ? std::string(seen[change].data()) : std::string("...");
   }
@@ -54,6 +63,13 @@ class KillSwitch {
   // From now on: mkdirs wait in the daemon, until told otherwise.
   void hold_mkdir(bool hold) { board_->hold_mkdir = hold; }
   [[nodiscard]] std::uint32_t held() const { return board_->held; }
+  // From now on, until mend(): `call` (create, mkdir, write, read, sync, commit... as in what())
+  // ...
+  void fail(std::string_view call, int error) { set_fault(call, error, 0, 0); }
+  void slow(std::string_view call, std::uint32_t ms) { set_fault(call, 0, ms, 0); }
+  void shorten(std::string_view call, std::uint32_t bytes) { set_fault(call, 0, 0, bytes); }
+  void mend() { board_->fault_left = 0; }
+  [[nodiscard]] std::uint32_t faults() const { return board_->faults; }
   [[nodiscard]] bool fired() const { return board_->died; }
   [[nodiscard]] std::uint32_t passed() const { return board_->passed; }
   // The gap after `changes` of them: "mkdir d | commit units".
@@ -64,6 +80,8 @@ class KillSwitch {
   }
 
  private:
+  void set_fault(std::string_view call, int error, std::uint32_t ms, std::uint32_t bytes);
+
   const std::string file_;
   KillBoard* board_ = nullptr;
 };

@@ -33,6 +33,18 @@ void KillSwitch::arm(std::uint32_t changes) {
   board_->die_after = changes;
 }
 
+void KillSwitch::set_fault(std::string_view call, int error, std::uint32_t ms,
+                           std::uint32_t bytes) {
+  mend();
+  board_->fault_call = {};
+  call.copy(board_->fault_call.data(), board_->fault_call.size() - 1);
+  board_->fault_errno = error;
+  board_->fault_ms = ms;
+  board_->fault_bytes = bytes;
+  board_->faults = 0;
+  board_->fault_left = UINT32_MAX;
+}
+
 std::string KillSwitch::gap(std::uint32_t changes) const {
   const std::string before = changes == 0 ? "request" : board_->what(changes - 1);
   // What would have come is known when an earlier, longer run has been there.

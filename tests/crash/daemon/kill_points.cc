@@ -25,7 +25,7 @@ class KillingBacking final : public Backing {
   [[nodiscard]] Result<UniqueFd> open_at(int dir, const char* name, int flags,
                                          mode_t mode) const override {
     const bool makes = (flags & (O_CREAT | O_TRUNC)) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
-    if (!makes) return Backing::open_at(dir, name, flags, mode);
+    if (!makes) return look("open", [&] { return Backing::open_at(dir, name, flags, mode); });
     return change("create", name, [&] { return Backing::open_at(dir, name, flags, mode); });
   }
   [[nodiscard]] Status make_directory(int dir, const char* name, mode_t mode) const override {
@@ -54,7 +54,8 @@ class KillingBacking final : public Backing {
   }
   [[nodiscard]] Result<std::size_t> write(int fd, std::span<const std::byte> from,
                                           off_t offset) const override {
-    return change("write", {}, [&] { return Backing::write(fd, from, offset); });
+    const std::size_t length = points_.length("write", from.size());
+    return change("write", {}, [&] { return Backing::write(fd, from.first(length), offset); });
   }
   [[nodiscard]] Status truncate(int fd, off_t size) const override {
     return change("truncate", {}, [&] { return Backing::truncate(fd, size); });
@@ -84,11 +85,47 @@ class KillingBacking final : public Backing {
     return change("removexattr", name, [&] { return Backing::remove_xattr(fd, name); });
   }
 
+  // What changes nothing.
+  [[nodiscard]] Result<UniqueFd> open_handle(const FileHandle& handle, int flags) const override {
+    return look("open_handle", [&] { return Backing::open_handle(handle, flags); });
+  }
+  [[nodiscard]] Result<Attributes> stat(int fd, const char* name) const override {
+    return look("stat", [&] { return Backing::stat(fd, name); });
+  }
+  [[nodiscard]] Result<std::string> read_link(int fd) const override {
+    return look("readlink", [&] { return Backing::read_link(fd); });
+  }
+  [[nodiscard]] Result<std::size_t> read(int fd, std::span<std::byte> into,
+                                         off_t offset) const override {
+    const std::size_t length = points_.length("read", into.size());
+    return look("read", [&] { return Backing::read(fd, into.first(length), offset); });
+  }
+  [[nodiscard]] Result<off_t> seek(int fd, off_t offset, int whence) const override {
+    return look("seek", [&] { return Backing::seek(fd, offset, whence); });
+  }
+  [[nodiscard]] Status sync(int fd, bool data_only) const override {
+    return look("sync", [&] { return Backing::sync(fd, data_only); });
+  }
+  [[nodiscard]] Result<std::size_t> get_xattr(int fd, const char* name,
+                                              std::span<std::byte> into) const override {
+    return look("getxattr", [&] { return Backing::get_xattr(fd, name, into); });
+  }
+  [[nodiscard]] Result<std::size_t> list_xattr(int fd, std::span<std::byte> into) const override {
+    return look("listxattr", [&] { return Backing::list_xattr(fd, into); });
+  }
+
  private:
+  template <typename Act>
+  std::invoke_result_t<const Act&> look(const char* call, const Act& act) const {
+    if (const auto fault = points_.fault(call); !fault) return std::unexpected(fault.error());
+    return act();
+  }
+
   // What is refused has changed nothing.
   template <typename Act>
   std::invoke_result_t<const Act&> change(const char* call, std::string_view name,
                                           const Act& act) const {
+    if (const auto fault = points_.fault(call); !fault) return std::unexpected(fault.error());
     points_.before();
     auto result = act();
     if (result) points_.after(name.empty() ? call : std::string(call) + " " + std::string(name));
@@ -139,6 +176,23 @@ void KillPoints::after(const std::string& what) const {
   ::kill(::getpid(), SIGKILL);
 }
 
+bool KillPoints::at_fault(std::string_view call) const {
+  return board_ != nullptr && board_->fault_left != 0 && call == board_->fault_call.data();
+}
+
+Status KillPoints::fault(std::string_view call) const {
+  if (!at_fault(call)) return {};
+  ++board_->faults;
+  std::this_thread::sleep_for(std::chrono::milliseconds(board_->fault_ms));
+  const int error = board_->fault_errno;
+  return error == 0 ? Status{} : Status(std::unexpected(Errno{error}));
+}
+
+std::size_t KillPoints::length(std::string_view call, std::size_t wanted) const {
+  const std::size_t most = at_fault(call) ? board_->fault_bytes.load() : 0;
+  return most == 0 ? wanted : std::min(wanted, most);
+}
+
 void KillPoints::hold() const {
   if (board_ == nullptr || !board_->hold_mkdir) return;
   ++board_->held;
@@ -158,6 +212,7 @@ Result<std::unique_ptr<Backing>> open_killing_backing(const KillPoints& points,
 }
 
 Status KillingStore::commit(const Batch& batch, Durability durability) {
+  if (const auto fault = points_.fault("commit"); !fault) return fault;
   points_.before();
   auto done = below_.commit(batch, durability);
   if (done) points_.after("commit" + tables_of(batch));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What stands between ebbfs and the disk in the daemon of the crash tests: passes everything on,
-// counts each change, and kills the daemon in the gap that the test asked for (see
-// tests/crash/kill_board.h).
+// counts each change, and kills the daemon in the gap that the test asked for, or brings the fault
+// that it asked for (see tests/crash/kill_board.h).
 // Threading: as Backing and Store say.
 #pragma once
 
@@ -24,8 +24,15 @@ class KillPoints {
   void after(const std::string& what) const;
   // To be called before a mkdir.
   void hold() const;
+  // To be called before any call that is not to fail by itself: waits as the board says, and gives
+  // the error to answer with instead of making it.
+  [[nodiscard]] Status fault(std::string_view call) const;
+  // As many bytes as the board lets through.
+  [[nodiscard]] std::size_t length(std::string_view call, std::size_t wanted) const;
 
  private:
+  [[nodiscard]] bool at_fault(std::string_view call) const;
+
   KillBoard* board_ = nullptr;
 };
 
