@@ -40,7 +40,7 @@ Status Filesystem::resize(Inode& inode, Unit& unit, int fd, std::int64_t size,
   const Bytes held = charge_for_size(extent.size);
   volume_.accounting.count(payer, inode.id, {held, 1});
   const Bytes growth{std::max<std::int64_t>(0, (charge_for_size(size) - held).n)};
-  auto reservation = volume_.accounting.reserve(payer, {growth, 0});
+  auto reservation = reserve(payer, {growth, 0});
   if (!reservation) return std::unexpected(reservation.error());
   const auto become = act();
   // A call that failed may have done a part all the same: ext4 keeps what fallocate got before the

@@ -217,6 +217,8 @@ class Filesystem {
   [[nodiscard]] Status room_for_name(const Parent& parent, const char* name);
   [[nodiscard]] Status room_for_data(Inode& inode, int fd, off_t offset, std::int64_t length)
       REQUIRES(inode.size_mu);
+  // Charges in advance. Whoever makes room is told what a limit on the volume has refused.
+  [[nodiscard]] Result<Reservation> reserve(const Payer& payer, const Usage& usage);
 
   // Opening (open.cc).
   [[nodiscard]] bool may_open() const {

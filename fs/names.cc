@@ -148,7 +148,7 @@ Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, con
   if (!parent) return std::unexpected(parent.error());
   if (const auto room = room_for_name(*parent, name); !room) return std::unexpected(room.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
-  auto reservation = volume_.accounting.reserve(payer, kOneInode);
+  auto reservation = reserve(payer, kOneInode);
   if (!reservation) return std::unexpected(reservation.error());
   if (directory) {
     const auto intended = intend_lock(caller, *parent, name);

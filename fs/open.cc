@@ -134,7 +134,7 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
   if (!parent) return std::unexpected(parent.error());
   if (const auto room = room_for_name(*parent, name); !room) return std::unexpected(room.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
-  auto reservation = volume_.accounting.reserve(payer, kOneInode);
+  auto reservation = reserve(payer, kOneInode);
   if (!reservation) return std::unexpected(reservation.error());
 
   const int dir = parent->fd->get();
@@ -177,7 +177,7 @@ Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_
   if (!parent) return std::unexpected(parent.error());
   if (const auto room = room_for_name(*parent, ""); !room) return std::unexpected(room.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
-  auto reservation = volume_.accounting.reserve(payer, kOneInode);
+  auto reservation = reserve(payer, kOneInode);
   if (!reservation) return std::unexpected(reservation.error());
   auto fd = [&]() -> Result<UniqueFd> {
     const auto credentials = CredentialScope::enter(caller.uid, caller.gid, caller.umask);

@@ -31,4 +31,12 @@ Status Filesystem::room_for_data(Inode& inode, int fd, off_t offset, std::int64_
   return hole && *hole >= end ? Status{} : fail(ENOSPC);
 }
 
+Result<Reservation> Filesystem::reserve(const Payer& payer, const Usage& usage) {
+  auto reservation = volume_.accounting.reserve(payer, usage);
+  if (!reservation && reservation.error() == Errno{ENOSPC} && volume_.space != nullptr) {
+    volume_.space->missed(usage);
+  }
+  return reservation;
+}
+
 }  // namespace ebbfs

@@ -58,9 +58,18 @@ bool SpaceGate::look_and_admit(const Usage& wanted) {
   allow(*look, fits ? wanted : Usage{});
   if (fits) return true;
   refusals_.fetch_add(1, std::memory_order_relaxed);
-  wanted_.bytes = std::max(wanted_.bytes, wanted.bytes);
-  wanted_.inodes = std::max(wanted_.inodes, wanted.inodes);
+  want(wanted);
   return false;
+}
+
+void SpaceGate::want(const Usage& usage) {
+  wanted_.bytes = std::max(wanted_.bytes, usage.bytes);
+  wanted_.inodes = std::max(wanted_.inodes, usage.inodes);
+}
+
+void SpaceGate::missed(const Usage& usage) {
+  const MutexLock lock(mu_);
+  want(usage);
 }
 
 Usage SpaceGate::take_wanted() {

@@ -62,6 +62,8 @@ class SpaceGate {
   // Looks and changes nothing.
   [[nodiscard]] Result<Look> look() const { return looker_(); }
 
+  // So much was refused by the limit on the volume itself.
+  void missed(const Usage& usage) EXCLUDES(mu_);
   // The largest request that was refused since this was last asked, at least one byte and inode.
   [[nodiscard]] Usage take_wanted() EXCLUDES(mu_);
   // How often something was refused.
@@ -76,6 +78,7 @@ class SpaceGate {
 
   [[nodiscard]] bool look_and_admit(const Usage& wanted) EXCLUDES(mu_);
   void allow(const Look& look, const Usage& taken) REQUIRES(mu_);
+  void want(const Usage& usage) REQUIRES(mu_);
 
   const Looker looker_;
   std::function<void()> pressed_;

@@ -22,6 +22,8 @@
 namespace ebbfs::test {
 namespace {
 
+using namespace std::chrono_literals;
+
 // What is expired is deleted at once, and orphans after a second.
 std::string short_times() { return crash_policy({.retention = "0s", .orphan_grace = "1s"}); }
 
@@ -44,7 +46,7 @@ Prepare orphan(const std::string& take) {
   return [take](MountedVolume& volume) {
     furnish(volume);
     run(volume, "setsid --fork bash -c 'sleep 0.2; " + take + "; kill -9 $$'");
-    ASSERT_TRUE(eventually([&] { return exists(volume.at("locks/l")); }, std::chrono::seconds(5)));
+    ASSERT_TRUE(eventually([&] { return exists(volume.at("locks/l")); }, 5s));
   };
 }
 
@@ -53,6 +55,42 @@ std::string without_git_contents(const std::string& picture) {
   static const std::regex kRepository("repo(?!/.git/worktrees)[^\\n]*\\n");
   static const std::regex kContents("(size=)[^\\n]*");
   return std::regex_replace(std::regex_replace(picture, kRepository, ""), kContents, "$1?");
+}
+
+void expire_more(MountedVolume& volume) {
+  furnish_more(volume);
+  ASSERT_TRUE(asks("expire units/a")(volume));
+}
+
+void expire_git(MountedVolume& volume) {
+  furnish_git(volume);
+  ASSERT_TRUE(asks("expire units/wt")(volume));
+}
+
+// What lies in short/ is in the way of a file that grows.
+constexpr const char* kLimited = R"([[quota]]
+scope = "volume"
+bytes = "4MiB"
+)";
+void fill(MountedVolume& volume) {
+  furnish(volume);
+  run(volume, "mkdir -p short/u/d; head -c 3400000 /dev/zero >short/u/d/f; : >plain/grows");
+}
+
+bool grow(MountedVolume& volume) {
+  const std::string data(900'000, 'x');
+  const UniqueFd fd(::open(volume.at("plain/grows").c_str(), O_WRONLY | O_CLOEXEC));
+  return ::pwrite(fd.get(), data.data(), data.size(), 0) == static_cast<ssize_t>(data.size());
+}
+
+// What makes room has to go even when the one who asked for it is not served any more.
+std::string without_grown(const std::string& picture) {
+  static const std::regex kGrown("plain/grows[^\\n]*\\n");
+  return std::regex_replace(picture, kGrown, "");
+}
+
+bool none_short(MountedVolume& volume) {
+  return names_in(volume.at("short")).empty() && volume.json("status")["trash"]["units"] == 0;
 }
 
 bool trash_is_empty(MountedVolume& volume) { return volume.json("status")["trash"]["units"] == 0; }
@@ -92,6 +130,19 @@ const Operation kService[] = {
      .ended = trash_is_empty,
      .forgive = without_git_contents,
      .policy = short_times()},
+    {.name = "RestoreElsewhere",
+     .prepare = expire_more,
+     .act = asks("restore units/a --to other/a")},
+    {.name = "RestoreWithGitEntry",
+     .prepare = expire_git,
+     .act = asks("restore units/wt"),
+     .forgive = without_git_contents},
+    {.name = "EvictForSpace",
+     .prepare = fill,
+     .act = grow,
+     .ended = none_short,
+     .forgive = without_grown,
+     .policy = crash_policy() + kLimited},
     {.name = "ReclaimLock",
      .prepare = orphan(": >locks/l"),
      .act = asks("expire locks/l"),
@@ -142,7 +193,7 @@ class KilledStarting : public Crashing {
     const auto settled = [&] {
       return switch_.fired() || volume_->json("status").value("provisional", true) == false;
     };
-    return eventually(settled, std::chrono::seconds(20)) && !switch_.fired();
+    return eventually(settled, 20s) && !switch_.fired();
   }
 
   KillSwitch switch_{"/tmp/ebbfs-crash-board." + std::to_string(::getpid())};
@@ -181,7 +232,7 @@ TEST_F(KilledStarting, StopsAllTheSame) {
     const std::string before = picture_of(*volume_);
     switch_.arm(gap);
     ASSERT_EQ(::kill(volume_->daemon(), SIGTERM), 0);
-    EXPECT_TRUE(eventually([&] { return volume_->ended(); }, std::chrono::seconds(20)));
+    EXPECT_TRUE(eventually([&] { return volume_->ended(); }, 20s));
     const bool died = switch_.fired();
     std::printf("  stop %3u  %s\n", gap, switch_.gap(gap).c_str());
     switch_.disarm();
