@@ -135,6 +135,14 @@ TEST_F(Cgroups, NeighboursThatGoAreNotMistakenForWatchedOnes) {
   EXPECT_EQ(next_ends(*watch_), just_it());
 }
 
+// The kernel may tell of one end twice: then there is something to read, and nothing in it.
+bool quiet(ProcessTable& table) {
+  for (int i = 0; i < 10 && is_readable(table.event_fd()); ++i) {
+    if (!table.drain_ended().empty()) return false;
+  }
+  return !is_readable(table.event_fd());
+}
+
 TEST_F(Cgroups, EndThroughTheProcessTable) {
   const auto table = open_table({});
   ChildProcess child;
@@ -150,14 +158,14 @@ TEST_F(Cgroups, EndThroughTheProcessTable) {
   EXPECT_EQ(ended.front().cgroup, cgroup);
   EXPECT_FALSE(ended.front().process.known());
   EXPECT_EQ(ended.front().state.life, Life::ended);
-  EXPECT_FALSE(is_readable(table->event_fd()));
+  EXPECT_TRUE(quiet(*table));
   EXPECT_EQ(table->cgroup_state(cgroup).life, Life::ended);
 
   // One that is gone already makes the descriptor readable, too.
   ASSERT_TRUE(table->watch_cgroup(cgroup).has_value());
   ASSERT_TRUE(is_readable(table->event_fd()));
   EXPECT_EQ(table->drain_ended().size(), 1U);
-  EXPECT_FALSE(is_readable(table->event_fd()));
+  EXPECT_TRUE(quiet(*table));
 }
 
 struct PathCase {
