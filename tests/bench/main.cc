@@ -21,6 +21,7 @@
 #include "tests/bench/contender.h"
 #include "tests/bench/figures.h"
 #include "tests/bench/loops.h"
+#include "tests/bench/scale.h"
 #include "tests/bench/workloads.h"
 #include "tests/support/mounted_volume.h"
 
@@ -32,7 +33,7 @@ struct Options {
   bool full = false;
   int rounds = 0;
   std::vector<std::string> grounds;  // empty: all that are usual
-  std::vector<std::string> parts = {"cold", "git", "tar", "loops", "fio", "walk"};
+  std::vector<std::string> parts = {"cold", "git", "tar", "loops", "fio", "walk", "neighbours"};
   std::vector<std::string> only;  // contenders
   std::string json_file;
   std::string svg_file;
@@ -147,6 +148,21 @@ std::string summary(const nlohmann::json& machine) {
                      machine["commit"].get<std::string>(), machine["load"].get<std::string>());
 }
 
+// What has no native counterpart: printed as it comes.
+nlohmann::json measure_facts(const Options& options, const std::string& binaries,
+                             const std::string& scratch) {
+  const ScaleSize size = options.quick ? quick_scale_size() : ScaleSize{};
+  nlohmann::json facts = nlohmann::json::object();
+  const Fact fact = [&facts](const std::string& name, const std::string& text) {
+    std::printf("%-60s  %s\n", name.c_str(), text.c_str());
+    std::fflush(stdout);
+    facts[name] = text;
+  };
+  if (has(options.parts, "units")) measure_many_units(binaries, scratch, size, fact);
+  if (has(options.parts, "neighbours")) measure_neighbours(binaries, scratch, size, fact);
+  return facts;
+}
+
 int run(const Options& options, const std::string& binaries) {
   // Mounts of our own go with us, whatever happens.
   if (::unshare(CLONE_NEWNS) != 0 ||
@@ -179,17 +195,24 @@ int run(const Options& options, const std::string& binaries) {
     all.push_back(std::move(one));
   }
   const nlohmann::json about = machine();
+  std::printf("%s\n", summary(about).c_str());
+  const nlohmann::json facts = measure_facts(options, binaries, scratch);
   Figures figures;
-  const Material material = make_material(scratch, scale);
-  for (const std::string& ground : options.grounds) {
-    measure(ground, all, scratch, material, scale, options, figures);
+  if (std::ranges::any_of(options.parts, [](const std::string& part) {
+        return part != "units" && part != "neighbours";
+      })) {
+    const Material material = make_material(scratch, scale);
+    for (const std::string& ground : options.grounds) {
+      measure(ground, all, scratch, material, scale, options, figures);
+    }
   }
-  if (figures.json().empty()) throw std::runtime_error("nothing was measured");
-  std::printf("%s\nnative: time or rate; all others: ratio to native\n\n%s", summary(about).c_str(),
+  if (figures.json().empty() && facts.empty()) throw std::runtime_error("nothing was measured");
+  std::printf("\nnative: time or rate; all others: ratio to native\n\n%s",
               figures.table(all).c_str());
   if (!options.json_file.empty()) {
     std::ofstream(options.json_file)
-        << nlohmann::json{{"machine", about}, {"figures", figures.json()}}.dump(1) << "\n";
+        << nlohmann::json{{"machine", about}, {"facts", facts}, {"figures", figures.json()}}.dump(1)
+        << "\n";
   }
   if (!options.svg_file.empty()) {
     std::ofstream(options.svg_file)
@@ -208,7 +231,8 @@ int main(int argc, char** argv) {
   app.add_flag("--full", options.full, "1,000,000 files walked, not 300,000");
   app.add_option("--rounds", options.rounds, "how often; the median counts");
   app.add_option("--on", options.grounds, "backing filesystems: tmpfs, xfs, ext4")->delimiter(',');
-  app.add_option("--part", options.parts, "cold, git, tar, loops, fio, walk")->delimiter(',');
+  app.add_option("--part", options.parts, "cold, git, tar, loops, fio, walk, neighbours, units")
+      ->delimiter(',');
   app.add_option("--only", options.only, "contenders beside native, by name")->delimiter(';');
   app.add_option("--json", options.json_file, "write all figures to this file");
   app.add_option("--svg", options.svg_file, "write a picture to this file");
