@@ -7,8 +7,7 @@
 
 # Prints the options of the help in $1, one a line.
 __ebbctl_options() {
-  sed -nE '/^Options:/,/^$/s/^  (-[A-Za-z]),?(--[a-z-]+)?.*/\1\n\2/p; /^Options:/,/^$/s/^  (--[a-z-]+).*/\1/p' \
-    <<<"$1" | sed '/^$/d'
+  sed -nE '/^Options:/,/^$/s/^  ((-[A-Za-z]),)?(--[a-z-]+).*/\2\n\3/p' <<<"$1" | sed '/^$/d'
 }
 
 # Prints the commands below a command whose help is $1.
