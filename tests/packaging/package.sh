@@ -35,7 +35,8 @@ make_root() {
   for dir in proc sys dev; do mount --rbind "/$dir" "$root/$dir"; done
   for dir in tmp run mnt; do mount -t tmpfs tmpfs "$root/$dir"; done
   # None of an earlier installation on this machine.
-  rm -rf "$root/etc/ebbfs" "$root"/usr/local/bin/ebb{fs,ctl}
+  rm -rf "$root/etc/ebbfs" "$root"/usr/local/bin/ebb{fs,ctl} "$root"/usr/sbin/mount*.ebbfs
+  if inside dpkg -s ebbfs >/dev/null 2>&1; then inside dpkg --no-triggers -P ebbfs >/dev/null; fi
   find "$layers/upper" | sort >"$layers/before"
 }
 
@@ -96,11 +97,14 @@ test_lintian_finds_no_error() {
     complain "see above"
 }
 
-# What is left of the package in the overlay: names, one a line.
+# What is left of the package in the overlay, one name a line: nothing that the system has as well,
+# nor what dpkg notes of each package, and logs.
 left_behind() {
-  comm -13 "$layers/before" <(find "$layers/upper" | sort) | sed "s,^$layers/upper,," |
-    grep -vE '^/(var/(lib|cache|log|backups)/|(etc|usr|var)$|var/(lib|log)$)' || true
-  find "$root"/{etc,usr,var/lib} -xdev -name '*ebbfs*' -o -xdev -name '*ebbctl*' | sed "s,^$root,,"
+  local path
+  while read -r path; do
+    [[ -d $path || $path =~ ^/var/(lib|cache|log|backups)/ ]] || printf '%s\n' "$path"
+  done < <(comm -13 "$layers/before" <(find "$layers/upper" | sort) | sed "s,^$layers/upper,,")
+  find "$root"/{etc,usr,var/lib} -xdev \( -name '*ebbfs*' -o -name '*ebbctl*' \) -printf '%P\n'
 }
 
 test_leaves_nothing_but_a_changed_policy() {
@@ -137,7 +141,7 @@ test_mounts_by_fstab() {
   prepare_volume
   cat >"$root/etc/fstab" <<'FSTAB'
 /mnt/raw /mnt/raw-managed ebbfs nosuid,nofail,_netdev,x-systemd.requires-mounts-for=/mnt/raw 0 0
-none     /mnt/ebs         ebbfs defaults,policy=/etc/ebbfs/policy.toml                       0 0
+/mnt/ebs /mnt/ebs         ebbfs defaults,policy=/etc/ebbfs/policy.toml                       0 0
 FSTAB
   mkdir "$root/mnt/raw-managed"
   inside mount -a || complain "mount -a failed"
