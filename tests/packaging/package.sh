@@ -182,7 +182,7 @@ test_commands_in_the_pages_run() {
     [[ -n $script ]] || continue
     count=$((count + $(wc -l <<<"$script")))
     prepare_volume
-    inside bash -c "set -euo pipefail; cd /mnt; trap 'echo failed: \$BASH_COMMAND' ERR; $script" \
+    inside timeout 60 bash -c "set -xeuo pipefail; cd /mnt; $script" \
       >"$layers/log" 2>&1 </dev/null || {
       complain "${page##*/}:"
       cat "$layers/log"
