@@ -181,6 +181,44 @@ test_unit_is_understood_by_systemd() {
   rm -rf "$scratch"
 }
 
+# What a program says when it refuses stands in the page that explains it, piece by piece between
+# what differs; and the page explains nothing that no program says.
+test_troubleshooting_has_each_message() {
+  python3 - "$ebbfs_source" <<'PYTHON' || complain "see above"
+import pathlib, re, sys
+root = pathlib.Path(sys.argv[1])
+page = (root / "docs/troubleshooting.md").read_text()
+# Within another message, or with a place in a file and what was expected there.
+passed_over = ("fs/git_", "fs/control_protocol.cc", "fs/quotas.cc", "policy/")
+sources = {}
+for directory in "fs", "policy", "tools":
+    for file in (root / directory).glob("*.cc"):
+        # Literals that stand beside each other are one.
+        sources[f"{directory}/{file.name}"] = re.sub(r'"\s*\n\s*"', "", file.read_text())
+lost, found = [], 0
+for name, text in sources.items():
+    if name.startswith(passed_over):
+        continue
+    for call in re.finditer(r"\b(?:unexpected|cannot|refused?|no_mount|MountError)[({]([^;]*);", text):
+        for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', call[1]):
+            for piece in re.split(r"\{\d?\}|\\.|%s", literal):
+                piece = piece.strip(" :;()")
+                if len(piece) >= 12 and " " in piece:
+                    found += 1
+                    if piece not in page:
+                        lost.append(f"{name}: not explained: {piece}")
+everything = "\n".join(sources.values()) + (root / "packaging/mount.ebbfs").read_text()
+for message in re.findall(r"`([^`]*…[^`]*)`", page):
+    for piece in re.split(r"…|: [A-Z][a-z]+ [a-z ]+ |pid|policy.toml:12:7", message):
+        piece = piece.strip(" :;()")
+        if len(piece) >= 12 and piece not in everything:
+            lost.append(f"nobody says: {piece}")
+print(*lost, sep="\n")
+assert found > 40, f"only {found} pieces were found"
+assert not lost
+PYTHON
+}
+
 # drive WORD...: completes the last one as bash would, which has the words taken apart.
 drive() {
   COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMPREPLY=()
