@@ -64,6 +64,9 @@ __ebbctl_values() {
   esac
 }
 
+# Sets an option of the completion that goes on; nothing where none does.
+__ebbctl_mode() { compopt -o "$1" 2>/dev/null || true; }
+
 _ebbctl() {
   local program=${COMP_WORDS[0]} mount=() words=() word i
   # bash takes "user:ci" and "--state=idle" apart.
@@ -102,8 +105,8 @@ _ebbctl() {
   if [[ -n $previous ]]; then
     found=$(__ebbctl_values "$previous")
     case $previous in
-      --mount) compopt -o filenames 2>/dev/null && found=$(compgen -d -- "$current") ;;
-      --to) compopt -o filenames 2>/dev/null && found=$(compgen -f -- "$current") ;;
+      --mount) __ebbctl_mode filenames && found=$(compgen -d -- "$current") ;;
+      --to) __ebbctl_mode filenames && found=$(compgen -f -- "$current") ;;
     esac
   elif [[ $current == -* ]]; then
     found=$(__ebbctl_options "$help")
@@ -112,7 +115,7 @@ _ebbctl() {
   else
     found=$(__ebbctl_operands "$command")
     if grep -qE '^  (PATH|FILE) ' <<<"$help"; then
-      [[ -n $found ]] || compopt -o filenames 2>/dev/null
+      [[ -n $found ]] || __ebbctl_mode filenames
       found+=$'\n'$(compgen -f -- "$current")
     fi
   fi
@@ -124,7 +127,7 @@ _ebbctl() {
     [[ $current != *:* || $COMP_WORDBREAKS != *:* ]] || word=${word#"${current%:*}:"}
     COMPREPLY+=("$word")
   done < <(sort -u <<<"$found")
-  if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *: ]]; then compopt -o nospace 2>/dev/null; fi
+  if [[ ${#COMPREPLY[@]} == 1 && ${COMPREPLY[0]} == *: ]]; then __ebbctl_mode nospace; fi
 }
 
 complete -F _ebbctl ebbctl

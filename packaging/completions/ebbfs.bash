@@ -9,13 +9,12 @@ _ebbfs() {
     --log-level) found=$'debug\ninfo\nwarn\nerror' ;;
     --metrics) found=127.0.0.1:9469 ;;
     -o) found=$'nosuid,nodev\nnoexec\nro\npolicy=\nbacking=\nmetrics=\ntransport=' ;;
-    --policy) compopt -o filenames 2>/dev/null && found=$(compgen -f -- "$current") ;;
+    --policy) found=$(compgen -f -- "$current") ;;
     *)
       if [[ $current == -* ]]; then
         found=$("${COMP_WORDS[0]}" --help 2>/dev/null | grep -oE '^  -[a-zA-Z,-]+' |
           sed 's/^  //; s/,/\n/')
       else
-        compopt -o filenames 2>/dev/null
         found=$(compgen -d -- "$current")
       fi
       ;;
@@ -27,4 +26,4 @@ _ebbfs() {
   done <<<"$found"
 }
 
-complete -F _ebbfs ebbfs
+complete -o filenames -F _ebbfs ebbfs

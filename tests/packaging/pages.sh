@@ -242,16 +242,10 @@ test_completion_offers_what_the_help_has() {
   # shellcheck source=packaging/completions/ebbfs.bash
   source "$ebbfs_source/packaging/completions/ebbfs.bash"
   [[ $(complete -p ebbctl ebbfs) == *_ebbctl*_ebbfs* ]] || complain "no completion is in force"
-  local command option
+  local command
   while read -r command; do
     # shellcheck disable=SC2086  # one or two words
-    {
-      set -- $command
-      offers "${*: -1}" ebbctl "${@:1:$#-1}" "${*: -1:1}"
-      for option in $(ebbctl $command --help | options_of); do
-        offers "$option" ebbctl $command "$option"
-      done
-    }
+    offers "$(ebbctl $command --help | options_of)" ebbctl $command --
   done < <(commands)
   offers "status units trash" ebbctl ''
   offers "list empty restore" ebbctl trash ''
