@@ -199,7 +199,8 @@ lost, found = [], 0
 for name, text in sources.items():
     if name.startswith(passed_over):
         continue
-    for call in re.finditer(r"\b(?:unexpected|cannot|refused?|no_mount|MountError)[({]([^;]*);", text):
+    said = r"\b(?:unexpected|cannot|refused?|no_mount|MountError)[({]([^;]*);"
+    for call in re.finditer(said, text):
         for literal in re.findall(r'"((?:[^"\\]|\\.)*)"', call[1]):
             for piece in re.split(r"\{\d?\}|\\.|%s", literal):
                 piece = piece.strip(" :;()")
