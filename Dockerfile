@@ -6,16 +6,18 @@
 #   docker run -d --name ebbfs --restart unless-stopped \
 #     --device /dev/fuse --cap-add SYS_ADMIN --cap-add DAC_READ_SEARCH \
 #     --security-opt apparmor=unconfined --pid host \
-#     -v /mnt/ebs:/mnt/ebs:rshared ebbfs /mnt/ebs
+#     -v /mnt:/mnt:rshared ebbfs /mnt/ebs
 #
 # --pid host       owners of locks are processes of the host; without it none is visible
+# /mnt             the directory above: docker cannot start a container with a dead mount as a volume
 # rshared          the mount made inside must reach the host. Where docker says that the path is not
-#                  a shared mount: mount --bind /mnt/ebs /mnt/ebs && mount --make-rshared /mnt/ebs
+#                  a shared mount: mount --bind /mnt /mnt && mount --make-rshared /mnt
 # DAC_READ_SEARCH  inodes are reached by file handle
 #
 # FUSE-over-io_uring is switched on at the host: echo Y >/sys/module/fuse/parameters/enable_uring
 # `docker exec ebbfs ebbctl status /mnt/ebs` asks it; `docker stop ebbfs` unmounts. Metrics: add
-# --metrics 0.0.0.0:9464 after the mount point and publish that port.
+# --metrics 0.0.0.0:9469 after the mount point and publish that port. examples/docker/ has the same
+# for docker compose.
 FROM debian:12 AS build
 WORKDIR /src
 COPY tools/deps tools/lib.sh tools/
@@ -35,4 +37,6 @@ RUN apt-get update \
       </tmp/runtime-packages \
  && rm -rf /tmp/runtime-packages /var/lib/apt/lists/*
 COPY --from=build /src/build/release/bin/ebbfs /src/build/release/bin/ebbctl /usr/local/bin/
+# Its mount answers; the only one that it sees.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5m CMD ["ebbctl", "status"]
 ENTRYPOINT ["ebbfs", "--foreground"]

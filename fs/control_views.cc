@@ -219,7 +219,7 @@ static ClassRuleView view_of(const ClassRule& rule) {
                      .owner = {},
                      .orphan_grace = {}};
   if (rule.kind == ClassKind::tree) {
-    view.keep = rule.keep;
+    view.keep = or_null(rule.keep);
     view.max_age = or_null(rule.max_age);
   } else {
     view.owner = rule.owner == OwnerMode::process ? "process" : "cgroup";

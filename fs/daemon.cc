@@ -35,6 +35,7 @@
 #include "fs/notifier.h"
 #include "fs/ops.h"
 #include "fs/reaper.h"
+#include "fs/service_notice.h"
 #include "fs/space_gate.h"
 #include "fs/trash.h"
 #include "fs/tree.h"
@@ -399,18 +400,22 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
                options.mountpoint, options.backing, parts.rules->policy()->source,
                parts.units->size(), parts.locks->size());
   const auto stop = [&] {
+    notify_service(ServiceState::stopping, "unmounting " + options.mountpoint);
     mount.unmount();
     stop_senders(parts);
     mount.end();
   };
   const SignalThread signals(stop, [&] { (void)reload_policy(options, parts); });
   ready();
+  notify_service(ServiceState::ready, "serving " + options.mountpoint + " from " + options.backing +
+                                          ", policy: " + parts.rules->policy()->source);
   return mount.serve();
 }
 
 // It is unmounted, but where that was lazy there are still requests until the session has ended.
 // Only then is what memory knows final, stored, and said to be exact.
 void leave_clean(Parts& parts, std::unique_ptr<Mount> mount) {
+  notify_service(ServiceState::stopping, "storing the index");
   parts.metrics.reset();
   stop_senders(parts);
   parts.workers->finish();

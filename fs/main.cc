@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <variant>
 
@@ -69,6 +70,8 @@ int run_in_background(const Options& options) {
   }
   if (child == 0) {
     reader.reset();
+    // Whoever supervises the one that started us is not told of us.
+    ::unsetenv("NOTIFY_SOCKET");
     ::setsid();
     [[maybe_unused]] const int moved = ::chdir("/");
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));

@@ -283,5 +283,14 @@ TEST(ControlViews, AClassShowsTheLimitsOfItsKind) {
   EXPECT_EQ(view.classes[1], (ClassRuleView{"l", "lock", {"l/*"}, {}, {}, {}, "cgroup", 5s}));
 }
 
+// What has no end is no number of seconds, and could not be read back as one.
+TEST(ControlViews, AClassThatIsNeverEvictedArrives) {
+  Policy policy;
+  policy.classes = {{.name = "t", .kind = ClassKind::tree, .match = {"w/*"}, .keep = kNoLimit}};
+  const PolicyView view = view_of(policy, "text");
+  EXPECT_EQ(view.classes.at(0).keep, std::nullopt);
+  EXPECT_EQ(from_json<PolicyView>(to_json(view)), view);
+}
+
 }  // namespace
 }  // namespace ebbfs
