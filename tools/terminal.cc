@@ -19,8 +19,17 @@ namespace {
 constexpr std::size_t kWidthMin = 40;
 constexpr std::size_t kWidthMax = 1000;
 
-// Written by the handler only.
+// How often; written by the handler only.
 volatile std::sig_atomic_t signalled = 0;
+// timeout(1) sends a signal twice: to the program, and to its group.
+constexpr std::sig_atomic_t kImpatient = 3;
+constexpr int kEndedBySignal = 130;
+
+void note_signal(int /*signal*/) {
+  const std::sig_atomic_t times = signalled + 1;
+  signalled = times;
+  if (times >= kImpatient) ::_exit(kEndedBySignal);
+}
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
@@ -57,8 +66,7 @@ Style standard_output() {
 
 void end_wait_on_signal() {
   struct sigaction action{};
-  action.sa_handler = [](int /*signal*/) { signalled = 1; };
-  action.sa_flags = SA_RESETHAND;
+  action.sa_handler = note_signal;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
 }
