@@ -94,7 +94,9 @@ std::string cause_text(const ExplainView& view) {
     return text + ".";
   }
   const auto heaps = heaps_of(view);
-  if (heaps.empty() || heaps.front().bytes <= 0) return "It holds next to nothing.";
+  if (heaps.empty() || heaps.front().bytes <= 0) {
+    return view.only_own ? "Nothing of it is yours." : "It holds next to nothing.";
+  }
   const std::string whose = view.only_own ? "Of yours, " : view.path.empty() ? "" : "Below it, ";
   return fmt::format("{}{} {}.", whose, bytes_text({heaps.front().bytes}), heaps.front().text);
 }

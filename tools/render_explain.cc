@@ -114,11 +114,12 @@ std::string held_table(const ExplainView& view, const Style& style) {
                {plain(held.text)}});
   }
   std::string out = view.held.empty() ? label("stays") + "nothing has to\n" : table.render(style);
-  out += wrapped(label("may go"),
-                 fmt::format("{} in {} when its time comes or space is needed; trash: {}",
-                             human_bytes(view.evictable.bytes),
-                             counted(view.evictable_units, "unit"), human_bytes(view.trash.bytes)),
-                 style);
+  std::string may_go =
+      fmt::format("{} in {} when its time comes or space is needed",
+                  human_bytes(view.evictable.bytes), counted(view.evictable_units, "unit"));
+  // Of a part it is not told.
+  if (!view.only_own && view.path.empty()) may_go += "; trash: " + human_bytes(view.trash.bytes);
+  out += wrapped(label("may go"), may_go, style);
   return out;
 }
 

@@ -73,7 +73,7 @@ TEST(SchemaOwnerKey, ParsesBack) {
 
 TEST(SchemaHistoryKey, SortsByTierThenTimeAndParsesBack) {
   std::vector<std::string> keys;
-  for (const std::uint8_t tier : {0, 1}) {
+  for (const auto tier : {std::uint8_t{0}, std::uint8_t{1}}) {
     for (const WallTime time : {WallTime::min(), WallTime{Duration{-1}}, WallTime{}, kNever}) {
       keys.push_back(history_key({tier, time}));
       const auto parsed = parse_history_key(keys.back());
