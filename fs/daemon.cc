@@ -28,6 +28,7 @@
 #include "fs/guardian.h"
 #include "fs/index_opening.h"
 #include "fs/index_watch.h"
+#include "fs/metric_counts.h"
 #include "fs/metrics.h"
 #include "fs/mount.h"
 #include "fs/mount_table.h"
@@ -98,6 +99,7 @@ struct Parts {
   std::unique_ptr<Filesystem> filesystem;
   std::unique_ptr<Explainer> explainer;
   std::unique_ptr<Control> control;
+  std::unique_ptr<MetricCounts> metric_counts;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<VirtualFiles> virtual_files;
   std::unique_ptr<OpsContext> context;
@@ -277,6 +279,15 @@ void build_space(Parts& parts) {
   parts.volume->space = parts.space.get();
 }
 
+MetricSources metric_sources(Parts& parts) {
+  parts.metric_counts = std::make_unique<MetricCounts>(*parts.volume);
+  return {.status = [&parts] { return parts.control->status_view(Caller{}); },
+          .removals = [&parts] { return parts.metric_counts->removals(); },
+          .quota_denials = [&parts] { return parts.metric_counts->quota_denials(); },
+          .charged = [&parts] { return parts.ledger.volume().usage(); },
+          .times = [&parts](RequestKind kind) { return parts.context->times.of(kind); }};
+}
+
 std::expected<void, std::string> build_service(const Options& options, Parts& parts) {
   auto reaper = Reaper::open(*parts.volume, *parts.trash, parts.channel);
   if (!reaper) return cannot("cannot start the reaper", reaper.error(), "");
@@ -321,8 +332,7 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
       new OpsContext{*parts.filesystem, *parts.virtual_files, *parts.workers, *parts.evictor,
                      options.passthrough_from >= 0});
   if (!options.metrics.empty()) {
-    auto metrics = Metrics::serve(
-        options.metrics, [&control = *parts.control] { return control.status_view(Caller{}); });
+    auto metrics = Metrics::serve(options.metrics, metric_sources(parts));
     if (!metrics) return std::unexpected(metrics.error());
     parts.metrics = std::move(*metrics);
   }
