@@ -65,6 +65,7 @@ ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
   if (name == command::kLocks) return locks(caller, request);
   if (name == command::kShow) return show(caller, request);
   if (name == command::kEvents) return events(caller, request);
+  if (name == command::kExplain) return explain(caller, request);
   if (name == command::kPin) return pin(caller, request, true);
   if (name == command::kUnpin) return pin(caller, request, false);
   if (name == command::kExpire) return expire(caller, request);
@@ -211,6 +212,12 @@ ControlReply Control::show(const Caller& caller, const ControlRequest& request) 
   }
   view.expires_at = view.unit->expires_at;
   return done(to_json(view));
+}
+
+ControlReply Control::explain(const Caller& caller, const ControlRequest& request) {
+  const Duration since = request.since.value_or(Explainer::kWindow);
+  if (since <= Duration::zero()) return misused("--since takes a time that is over");
+  return done(to_json(explainer_.explain(caller, request.path, since)));
 }
 
 ControlReply Control::pin(const Caller& caller, const ControlRequest& request, bool pinned) {

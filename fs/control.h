@@ -19,6 +19,7 @@
 #include "fs/control_status.h"
 #include "fs/control_views.h"
 #include "fs/evictor.h"
+#include "fs/explainer.h"
 #include "fs/filesystem.h"
 #include "fs/reaper.h"
 #include "fs/request_counts.h"
@@ -43,7 +44,7 @@ class Control {
  public:
   // All outlive the object.
   Control(Volume& volume, Filesystem& filesystem, Reaper& reaper, Trash& trash, Evictor& evictor,
-          Census& census, Checker& checker, DaemonFacts facts)
+          Census& census, Checker& checker, Explainer& explainer, DaemonFacts facts)
       : volume_(volume),
         filesystem_(filesystem),
         reaper_(reaper),
@@ -51,6 +52,7 @@ class Control {
         evictor_(evictor),
         census_(census),
         checker_(checker),
+        explainer_(explainer),
         facts_(std::move(facts)) {}
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
@@ -66,6 +68,7 @@ class Control {
   [[nodiscard]] ControlReply units(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply locks(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply show(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply explain(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply events(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply pin(const Caller& caller, const ControlRequest& request, bool pinned);
   [[nodiscard]] ControlReply expire(const Caller& caller, const ControlRequest& request);
@@ -119,6 +122,7 @@ class Control {
   Evictor& evictor_;
   Census& census_;
   Checker& checker_;
+  Explainer& explainer_;
   const DaemonFacts facts_;
 };
 

@@ -38,9 +38,10 @@ inline constexpr std::string_view kShow = "show";      // path: ShowView
 // path, filter.kind, since, limit, after: EventsView. Without `after` the newest `limit`; with it
 // the first `limit` that are newer.
 inline constexpr std::string_view kEvents = "events";
-inline constexpr std::string_view kPin = "pin";        // path: ChangeView
-inline constexpr std::string_view kUnpin = "unpin";    // path: ChangeView
-inline constexpr std::string_view kExpire = "expire";  // path, dry_run: ChangeView
+inline constexpr std::string_view kExplain = "explain";  // path, since: ExplainView
+inline constexpr std::string_view kPin = "pin";          // path: ChangeView
+inline constexpr std::string_view kUnpin = "unpin";      // path: ChangeView
+inline constexpr std::string_view kExpire = "expire";    // path, dry_run: ChangeView
 // scope ("": all that hold or limit something): QuotasView
 inline constexpr std::string_view kQuotaList = "quota-list";
 // scope, quota: QuotasView of what is in force then

@@ -13,9 +13,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <thread>
 
 #include "fs/census.h"
@@ -23,18 +21,22 @@
 #include "fs/control.h"
 #include "fs/credentials.h"
 #include "fs/evictor.h"
+#include "fs/explainer.h"
 #include "fs/exports.h"
 #include "fs/filesystem.h"
 #include "fs/git_state.h"
 #include "fs/guardian.h"
 #include "fs/index_opening.h"
 #include "fs/index_watch.h"
+#include "fs/metric_counts.h"
 #include "fs/metrics.h"
 #include "fs/mount.h"
 #include "fs/mount_table.h"
 #include "fs/notifier.h"
 #include "fs/ops.h"
+#include "fs/policy_source.h"
 #include "fs/reaper.h"
+#include "fs/sampler.h"
 #include "fs/service_notice.h"
 #include "fs/space_gate.h"
 #include "fs/trash.h"
@@ -66,17 +68,6 @@ std::size_t raise_descriptor_limit() {
   return limit.rlim_max == RLIM_INFINITY ? 1U << 20U : limit.rlim_max;
 }
 
-std::expected<Policy, std::string> load_policy(const std::string& file) {
-  if (file.empty()) return default_policy();
-  std::ifstream in(file);
-  if (!in) return std::unexpected(file + ": cannot be read: " + std::strerror(errno));
-  std::stringstream text;
-  text << in.rdbuf();
-  auto policy = parse_policy(text.str(), file);
-  if (!policy) return std::unexpected(policy.error().message());
-  return std::move(*policy);
-}
-
 // The objects of one volume, in the order in which they need each other; destroyed in reverse.
 struct Parts {
   std::size_t descriptors = 0;    // that may be open
@@ -105,8 +96,11 @@ struct Parts {
   std::unique_ptr<Evictor> evictor;
   std::unique_ptr<Census> census;
   std::unique_ptr<Checker> checker;
+  std::unique_ptr<Sampler> sampler;
   std::unique_ptr<Filesystem> filesystem;
+  std::unique_ptr<Explainer> explainer;
   std::unique_ptr<Control> control;
+  std::unique_ptr<MetricCounts> metric_counts;
   std::unique_ptr<Metrics> metrics;
   std::unique_ptr<VirtualFiles> virtual_files;
   std::unique_ptr<OpsContext> context;
@@ -228,13 +222,6 @@ std::expected<void, std::string> place_root(Parts& parts) {
   return {};
 }
 
-// Same classes with the same globs: what a reload may not change.
-bool same_shape(const Policy& a, const Policy& b) {
-  return std::ranges::equal(a.classes, b.classes, [](const ClassRule& x, const ClassRule& y) {
-    return x.name == y.name && x.kind == y.kind && x.match == y.match && x.owner == y.owner;
-  });
-}
-
 void journal_policy(Parts& parts, EventRecord::Kind kind, const std::string& detail) {
   EventRecord event;
   event.kind = kind;
@@ -282,11 +269,24 @@ void build_space(Parts& parts) {
                            parts.rules->policy()->volume};
   });
   parts.notifier = std::make_unique<Notifier>(parts.channel);
-  parts.evictor = std::make_unique<Evictor>(
-      *parts.volume, *parts.trash, *parts.reaper, *parts.space, *parts.notifier,
-      [&volume = *parts.volume](const UnitRef& unit) { return holds_work(volume, *unit); });
+  parts.evictor =
+      std::make_unique<Evictor>(*parts.volume, *parts.trash, *parts.reaper, *parts.space,
+                                *parts.notifier, [&parts](const UnitRef& unit) {
+                                  const bool holds = holds_work(*parts.volume, *unit);
+                                  parts.explainer->note_work(*unit, holds);
+                                  return holds;
+                                });
   parts.space->on_pressure([&evictor = *parts.evictor] { evictor.press(); });
   parts.volume->space = parts.space.get();
+}
+
+MetricSources metric_sources(Parts& parts) {
+  parts.metric_counts = std::make_unique<MetricCounts>(*parts.volume);
+  return {.status = [&parts] { return parts.control->status_view(Caller{}); },
+          .removals = [&parts] { return parts.metric_counts->removals(); },
+          .quota_denials = [&parts] { return parts.metric_counts->quota_denials(); },
+          .charged = [&parts] { return parts.ledger.volume().usage(); },
+          .times = [&parts](RequestKind kind) { return parts.context->times.of(kind); }};
 }
 
 std::expected<void, std::string> build_service(const Options& options, Parts& parts) {
@@ -301,6 +301,10 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
       std::make_unique<IndexWatch>(*parts.volume, *parts.opened.steady, *parts.exports,
                                    [&census = *parts.census] { return census.progress().running; });
   parts.volume->look_after_index = [&watch = *parts.watch] { watch.look(); };
+  auto sampler = Sampler::open(*parts.volume, *parts.trash, *parts.reaper, *parts.opened.steady);
+  if (!sampler) return cannot("cannot read the history", sampler.error(), "");
+  parts.sampler = std::move(*sampler);
+  parts.explainer = std::make_unique<Explainer>(*parts.volume, *parts.reaper, *parts.sampler);
   parts.filesystem = std::make_unique<Filesystem>(
       *parts.volume, *parts.reaper, parts.channel, options.passthrough_from,
       parts.descriptors - parts.descriptors / kSpareShare);
@@ -317,15 +321,9 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   facts.passthrough = [&parts] { return parts.context->passthrough.load(); };
   facts.requests = [&parts](RequestKind kind) { return parts.context->requests.of(kind); };
   facts.reload_policy = [&options, &parts] { return reload_policy(options, parts); };
-  parts.control =
-      std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper, *parts.trash,
-                                *parts.evictor, *parts.census, *parts.checker, std::move(facts));
-  if (!options.metrics.empty()) {
-    auto metrics = Metrics::serve(
-        options.metrics, [&control = *parts.control] { return control.status_view(Caller{}); });
-    if (!metrics) return std::unexpected(metrics.error());
-    parts.metrics = std::move(*metrics);
-  }
+  parts.control = std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper,
+                                            *parts.trash, *parts.evictor, *parts.census,
+                                            *parts.checker, *parts.explainer, std::move(facts));
   parts.virtual_files = std::make_unique<VirtualFiles>(
       [&control = *parts.control](const Caller& caller, std::string_view request) {
         return control.answer(caller, request);
@@ -334,6 +332,11 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   parts.context = std::unique_ptr<OpsContext>(
       new OpsContext{*parts.filesystem, *parts.virtual_files, *parts.workers, *parts.evictor,
                      options.passthrough_from >= 0});
+  if (!options.metrics.empty()) {
+    auto metrics = Metrics::serve(options.metrics, metric_sources(parts));
+    if (!metrics) return std::unexpected(metrics.error());
+    parts.metrics = std::move(*metrics);
+  }
   return {};
 }
 
@@ -387,6 +390,7 @@ void stop_senders(Parts& parts) {
 
 int serve(const Options& options, Parts& parts, Mount& mount, const std::function<void()>& ready) {
   parts.reaper->set_mounted({mount.device(), options.mountpoint});
+  parts.explainer->set_mounted(mount.device(), options.mountpoint);
   parts.reaper->start();
   // The stored deadlines come from the policy of the last mount.
   parts.reaper->rules_changed();
@@ -394,6 +398,7 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
   parts.census->start();
   parts.notifier->start();
   parts.evictor->start();
+  parts.sampler->start();
   journal_policy(parts, EventRecord::Kind::mounted,
                  "ebbfs " EBBFS_VERSION ", policy " + parts.rules->policy()->source);
   spdlog::info("event=mounted mount={} backing={} policy=\"{}\" units={} locks={}",
@@ -417,6 +422,7 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
 void leave_clean(Parts& parts, std::unique_ptr<Mount> mount) {
   notify_service(ServiceState::stopping, "storing the index");
   parts.metrics.reset();
+  parts.sampler->stop();
   stop_senders(parts);
   parts.workers->finish();
   mount.reset();

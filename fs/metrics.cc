@@ -3,137 +3,198 @@
 
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
-#include <prometheus/metric_family.h>
 
 #include <exception>
 #include <utility>
 #include <vector>
 
+#include "fs/metric_counts.h"
+#include "fs/metric_families.h"
+
 namespace ebbfs {
 namespace {
-
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
 
 double seconds(WallTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
+double seconds(const std::optional<WallTime>& time) { return time ? seconds(*time) : 0; }
 
-class StatusMetrics final : public prometheus::Collectable {
+template <typename Number>
+double number(Number value) {
+  return static_cast<double>(value);
+}
+
+void add_state(MetricFamilies& all, const StatusView& status) {
+  all.gauge("ebbfs_enforcing", "1 when what is due is removed, 0 when it is only recorded.",
+            status.enforcing ? 1 : 0);
+  all.gauge("ebbfs_provisional", "1 while usage is still being counted.",
+            status.provisional ? 1 : 0);
+  all.gauge("ebbfs_degraded", "How many troubles `ebbctl status` tells of.",
+            number(status.degraded.size()));
+  all.gauge("ebbfs_index_rebuilt_timestamp_seconds",
+            "When a lost index was last replaced by a new one, 0 when that never was.",
+            seconds(status.index_rebuilt));
+  for (const char* cause : {"mass", "clock"}) {
+    all.gauge("ebbfs_brake", "1 while removing units waits for `ebbctl resume`.",
+              status.brake && status.brake->cause == cause ? 1 : 0, {"reason", cause});
+  }
+}
+
+void add_space(MetricFamilies& all, const StatusView& status, const Usage& charged) {
+  const VolumeView& volume = status.volume;
+  all.gauge("ebbfs_volume_size_bytes", "Size of the backing filesystem.",
+            number(volume.bytes_total.n));
+  all.gauge("ebbfs_volume_free_bytes", "What users can still write.", number(volume.bytes_free.n));
+  all.gauge("ebbfs_volume_inodes", "Inodes of the backing filesystem, 0 without a limit.",
+            number(volume.inodes_total));
+  all.gauge("ebbfs_volume_free_inodes", "Of them, those that users can still make.",
+            number(volume.inodes_free));
+  all.gauge("ebbfs_charged_bytes", "Charged to the volume, trash among it.",
+            number(charged.bytes.n));
+  all.gauge("ebbfs_charged_inodes", "The same in inodes.", number(charged.inodes));
+  all.gauge("ebbfs_space_waiting_requests", "Requests that wait for space.",
+            number(status.space.waiting));
+  all.counter("ebbfs_space_refused_total", "Requests that met ENOSPC.",
+              number(status.space.refused));
+  all.counter("ebbfs_evicted_units_total", "Units removed for their space.",
+              number(status.space.evicted_units));
+  all.counter("ebbfs_evicted_bytes_total", "What they held.", number(status.space.evicted_bytes.n));
+  all.gauge("ebbfs_trash_bytes", "Charged to what is in the trash.", number(status.trash.bytes.n));
+  all.gauge("ebbfs_trash_units", "Things in the trash.", number(status.trash.units));
+  all.gauge("ebbfs_trash_reclaimable_bytes", "Of it, what can be deleted at once.",
+            number(status.trash.reclaimable_bytes.n));
+}
+
+void add_classes(MetricFamilies& all, const StatusView& status) {
+  for (const ClassView& one : status.classes) {
+    all.gauge("ebbfs_class_units", "Units or locks of a class.", number(one.units),
+              {"class", one.name});
+  }
+  for (const ClassView& one : status.classes) {
+    all.gauge("ebbfs_class_bytes", "Charged to the units of a class.", number(one.usage.bytes.n),
+              {"class", one.name});
+  }
+  for (const ClassView& one : status.classes) {
+    all.gauge("ebbfs_class_inodes", "Inodes charged to the units of a class; locks.",
+              number(one.usage.inodes), {"class", one.name});
+  }
+}
+
+void add_removals(MetricFamilies& all, const StatusView& status,
+                  const std::vector<SampledRemovals>& removals) {
+  // Those that there may be are there from the start, so that a rate is seen with the first one.
+  std::map<std::pair<std::string, RemovalReason>, SampledRemovals> rows;
+  for (const ClassView& one : status.classes) {
+    const bool tree = one.kind == "tree";
+    for (const auto reason : {tree ? RemovalReason::expire : RemovalReason::reclaim,
+                              tree ? RemovalReason::evict : RemovalReason::request}) {
+      rows[{one.name, reason}] = {one.name, reason, 0, {}};
+    }
+  }
+  for (const SampledRemovals& one : removals) rows[{one.class_name, one.reason}] = one;
+  for (const auto& [of, one] : rows) {
+    const std::vector<MetricLabel> labels = {{"class", one.class_name},
+                                             {"reason", std::string(to_string(one.reason))}};
+    all.counter("ebbfs_removals_total", "Units and locks removed.", number(one.count), labels);
+  }
+  for (const auto& [of, one] : rows) {
+    const std::vector<MetricLabel> labels = {{"class", one.class_name},
+                                             {"reason", std::string(to_string(one.reason))}};
+    all.counter("ebbfs_removed_bytes_total", "What they held.", number(one.usage.bytes.n), labels);
+  }
+  all.gauge("ebbfs_due_units", "Units past their deadline.", number(status.due.units));
+  all.gauge("ebbfs_due_bytes", "What they hold.", number(status.due.bytes.n));
+  all.gauge("ebbfs_expiry_overdue_seconds",
+            "How late the oldest removal is that nothing holds back.",
+            std::chrono::duration<double>(status.overdue).count());
+  all.gauge("ebbfs_last_reclaim_timestamp_seconds",
+            "When something was last removed, 0 when nothing was since the start.",
+            seconds(status.last_reclaim));
+}
+
+void add_counting(MetricFamilies& all, const StatusView& status) {
+  all.gauge("ebbfs_census_running", "1 while content is walked to be adopted or counted again.",
+            status.adoption.running ? 1 : 0);
+  all.gauge("ebbfs_census_entries", "What that walk has seen so far.",
+            number(status.adoption.entries));
+  all.gauge("ebbfs_check_running", "1 while `ebbctl check` counts.", status.check.running ? 1 : 0);
+  all.gauge("ebbfs_check_progress_ratio", "How far the running check is; of the last one, 1.",
+            number(status.check.percent) / 100);
+  all.gauge("ebbfs_check_differences", "Scopes that the last check found wrong.",
+            number(status.check.differences));
+  all.gauge("ebbfs_check_last_timestamp_seconds",
+            "When a check last ended, 0 when none did since the start.",
+            seconds(status.check.finished));
+}
+
+void add_process(MetricFamilies& all, const StatusView& status) {
+  all.gauge("ebbfs_open_files", "Files open through the mount.", number(status.open_files));
+  all.gauge("ebbfs_known_inodes", "Inodes that the kernel knows.", number(status.known_inodes));
+  all.gauge("process_open_fds", "Descriptors that the daemon has open.", number(status.fds.used));
+  all.gauge("process_max_fds", "Descriptors that it may have open.", number(status.fds.limit));
+  all.gauge("process_resident_memory_bytes", "Memory of the daemon that is in RAM.",
+            number(resident_bytes()));
+}
+
+class VolumeMetrics final : public prometheus::Collectable {
  public:
-  explicit StatusMetrics(std::function<StatusView()> status) : status_(std::move(status)) {}
+  explicit VolumeMetrics(MetricSources sources) : sources_(std::move(sources)) {}
 
-  [[nodiscard]] std::vector<MetricFamily> Collect() const override {
-    const StatusView status = status_();
-    std::vector<MetricFamily> all;
-    const auto gauge = [&](std::string name, std::string help, double value) {
-      add(all, std::move(name), std::move(help), {.labels = {}, .value = value});
-    };
-    const auto counter = [&](std::string name, std::string help, double value) {
-      add(all, std::move(name), std::move(help),
-          {.labels = {}, .value = value, .type = MetricType::Counter});
-    };
-    gauge("ebbfs_enforcing", "1 when what is due is removed, 0 when it is only recorded.",
-          status.enforcing ? 1 : 0);
-    gauge("ebbfs_provisional", "1 while usage is still being counted.", status.provisional ? 1 : 0);
-    gauge("ebbfs_degraded", "How many troubles `ebbctl status` tells of.",
-          static_cast<double>(status.degraded.size()));
-    gauge("ebbfs_index_rebuilt_timestamp_seconds",
-          "When a lost index was last replaced by a new one, 0 when that never was.",
-          status.index_rebuilt ? seconds(*status.index_rebuilt) : 0);
-    gauge("ebbfs_expiry_overdue_seconds", "How late the oldest removal is that nothing holds back.",
-          std::chrono::duration<double>(status.overdue).count());
-    gauge("ebbfs_last_reclaim_timestamp_seconds",
-          "When something was last removed, 0 when nothing was since the start.",
-          status.last_reclaim ? seconds(*status.last_reclaim) : 0);
-    for (const std::string cause : {"mass", "clock"}) {
-      add(all, "ebbfs_brake", "1 while removing units waits for `ebbctl resume`.",
-          {{{"reason", cause}}, status.brake && status.brake->cause == cause ? 1.0 : 0.0});
+  [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override {
+    const StatusView status = sources_.status();
+    MetricFamilies all;
+    add_state(all, status);
+    add_space(all, status, sources_.charged());
+    add_classes(all, status);
+    add_removals(all, status, sources_.removals());
+    for (const auto& [kind, count] : sources_.quota_denials()) {
+      all.counter("ebbfs_quota_denials_total", "Requests that a limit refused, by kind of scope.",
+                  number(count), {{"scope", kind}});
     }
-    gauge("ebbfs_volume_size_bytes", "Size of the backing filesystem.",
-          static_cast<double>(status.volume.bytes_total.n));
-    gauge("ebbfs_volume_free_bytes", "What users can still write.",
-          static_cast<double>(status.volume.bytes_free.n));
-    gauge("ebbfs_space_waiting_requests", "Requests that wait for space.",
-          static_cast<double>(status.space.waiting));
-    counter("ebbfs_space_refused_total", "Requests that met ENOSPC.",
-            static_cast<double>(status.space.refused));
-    counter("ebbfs_evicted_units_total", "Units removed for their space.",
-            static_cast<double>(status.space.evicted_units));
-    counter("ebbfs_evicted_bytes_total", "What they held.",
-            static_cast<double>(status.space.evicted_bytes.n));
-    gauge("ebbfs_trash_bytes", "Charged to what is in the trash.",
-          static_cast<double>(status.trash.bytes.n));
-    gauge("ebbfs_trash_units", "Things in the trash.", static_cast<double>(status.trash.units));
-    gauge("ebbfs_trash_reclaimable_bytes", "Of it, what can be deleted at once.",
-          static_cast<double>(status.trash.reclaimable_bytes.n));
-    gauge("ebbfs_due_units", "Units past their deadline.", static_cast<double>(status.due.units));
-    gauge("ebbfs_open_files", "Files open through the mount.",
-          static_cast<double>(status.open_files));
-    gauge("ebbfs_known_inodes", "Inodes that the kernel knows.",
-          static_cast<double>(status.known_inodes));
-    for (const ClassView& one : status.classes) {
-      add(all, "ebbfs_class_units", "Units or locks of a class.",
-          {.labels = {{"class", one.name}}, .value = static_cast<double>(one.units)});
-      add(all, "ebbfs_class_bytes", "Charged to the units of a class.",
-          {.labels = {{"class", one.name}}, .value = static_cast<double>(one.usage.bytes.n)});
-    }
-    for (const RequestsView& one : status.requests) {
-      add(all, "ebbfs_requests_total", "Requests of the kernel.",
-          {.labels = {{"op", one.op}},
-           .value = static_cast<double>(one.count),
-           .type = MetricType::Counter});
-    }
-    return all;
+    add_counting(all, status);
+    add_process(all, status);
+    add_requests(all, status);
+    return all.take();
   }
 
  private:
-  struct Sample {
-    std::vector<ClientMetric::Label> labels;
-    double value;
-    MetricType type = MetricType::Gauge;
-  };
-  static void add(std::vector<MetricFamily>& all, std::string name, std::string help,
-                  Sample sample) {
-    ClientMetric metric;
-    metric.label = std::move(sample.labels);
-    (sample.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = sample.value;
-    for (MetricFamily& family : all) {
-      if (family.name != name) continue;
-      family.metric.push_back(std::move(metric));
-      return;
+  void add_requests(MetricFamilies& all, const StatusView& status) const {
+    for (const RequestsView& one : status.requests) {
+      all.counter("ebbfs_requests_total", "Requests of the kernel.", number(one.count),
+                  {{"op", one.op}});
     }
-    MetricFamily family;
-    family.name = std::move(name);
-    family.help = std::move(help);
-    family.type = sample.type;
-    family.metric.push_back(std::move(metric));
-    all.push_back(std::move(family));
+    for (std::size_t i = 0; i < kRequestKinds; ++i) {
+      const auto kind = static_cast<RequestKind>(i);
+      const RequestTimes::Histogram times = sources_.times(kind);
+      if (times.count() == 0) continue;
+      all.histogram("ebbfs_request_duration_seconds",
+                    "From the beginning of a request's handler to its answer.", times,
+                    {"op", std::string(to_string(kind))});
+    }
   }
 
-  const std::function<StatusView()> status_;
+  const MetricSources sources_;
 };
 
 }  // namespace
 
 struct Metrics::Server {
-  Server(const std::string& address, std::function<StatusView()> status)
-      : collector(std::make_shared<StatusMetrics>(std::move(status))), exposer(address) {
+  Server(const std::string& address, MetricSources sources)
+      : collector(std::make_shared<VolumeMetrics>(std::move(sources))), exposer(address) {
     exposer.RegisterCollectable(collector);
   }
-  std::shared_ptr<StatusMetrics> collector;  // the exposer holds it weakly
+  std::shared_ptr<VolumeMetrics> collector;  // the exposer holds it weakly
   prometheus::Exposer exposer;
 };
 
 Metrics::Metrics(std::unique_ptr<Server> server) : server_(std::move(server)) {}
 Metrics::~Metrics() = default;
 
-std::expected<std::unique_ptr<Metrics>, std::string> Metrics::serve(
-    const std::string& address, std::function<StatusView()> status) {
+std::expected<std::unique_ptr<Metrics>, std::string> Metrics::serve(const std::string& address,
+                                                                    MetricSources sources) {
   try {
     return std::unique_ptr<Metrics>(
-        new Metrics(std::make_unique<Server>(address, std::move(status))));
+        new Metrics(std::make_unique<Server>(address, std::move(sources))));
   } catch (const std::exception& error) {
     return std::unexpected("cannot serve metrics at " + address + ": " + error.what());
   }

@@ -11,6 +11,7 @@
 #include "fs/evictor.h"
 #include "fs/filesystem.h"
 #include "fs/request_counts.h"
+#include "fs/request_times.h"
 #include "fs/virtual_files.h"
 #include "fs/workers.h"
 
@@ -27,6 +28,7 @@ struct OpsContext {
   std::atomic<bool> passthrough{false};
   std::atomic<bool> io_uring{false};
   RequestCounts requests{};
+  RequestTimes times{};
 };
 
 [[nodiscard]] const fuse_lowlevel_ops& operations();

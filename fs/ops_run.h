@@ -139,10 +139,15 @@ void run(fuse_req_t request, Call call, Own own, Answer answer) {
   }
   caller.may_block = true;
   const MonoTime now = std::chrono::steady_clock::now();
+  auto timed = [&context, begun = RequestTimer::hand_over(), answer = std::move(answer)](
+                   Reply reply, auto late) mutable {
+    answer(std::move(reply), std::move(late));
+    RequestTimer::done(context.times, begun);
+  };
   if (deferred) {
-    start_late(context, caller, Reply(request), own(), std::move(answer), now, false);
+    start_late(context, caller, Reply(request), own(), std::move(timed), now, false);
   } else {
-    park(context, caller, Reply(request), own(), std::move(answer), now);
+    park(context, caller, Reply(request), own(), std::move(timed), now);
   }
 }
 
@@ -180,7 +185,7 @@ class NotCancelled {
   int before_ = PTHREAD_CANCEL_ENABLE;
 };
 
-// A handler of the table, run to its end, that counts its request first.
+// A handler of the table, run to its end, that counts its request and takes its time.
 template <RequestKind kind, auto handler>
 struct Counted;
 template <RequestKind kind, typename First, typename... Rest,
@@ -188,9 +193,12 @@ template <RequestKind kind, typename First, typename... Rest,
 struct Counted<kind, handler> {
   static void run(fuse_req_t request, First first, Rest... rest) {
     const NotCancelled to_its_end;
-    bool of_volume = true;
-    if constexpr (std::is_same_v<First, fuse_ino_t>) of_volume = !VirtualFiles::owns(id_of(first));
-    if (of_volume) context_of(request).requests.add(kind);
+    if constexpr (std::is_same_v<First, fuse_ino_t>) {
+      if (VirtualFiles::owns(id_of(first))) return handler(request, first, rest...);
+    }
+    OpsContext& context = context_of(request);
+    context.requests.add(kind);
+    const RequestTimer timer(context.times, kind);
     handler(request, first, rest...);
   }
 };

@@ -20,14 +20,16 @@
 //                             kind (1) id (8)
 //   journal    journal        sequence (8)                                     EventRecord
 //   quotas     quotas         scope                                            QuotaRecord
-//   usage, history            named so that an older program opens the volume; no rows yet
+//   history    history        tier (1) time (8)                                HistorySample
+//   usage                     named so that an older program opens the volume; no rows yet
 //
 // Values are in the form of byte_codec.h behind a version byte (kRecordVersion, for VolumeState
 // kVolumeStateVersion). Times are
 // nanoseconds since 1970 with the sign bit flipped, so that earlier ones sort first. Kinds are
 // Deadline::Kind. A unit or lock has one row in `owners` (process all zero where it is not known),
 // a thing has at most one in `deadlines`; both land in one batch with the record. Journal sequences
-// rise without gaps from 1; rows older than the newest so many are gone.
+// rise without gaps from 1; rows older than the newest so many are gone. History is only looked at:
+// a program that does not know a row of it passes it over.
 //
 // Format 2 differs from 1 in that `quotas` has rows, which a program that knows 1 only would not
 // enforce, and in VolumeState, which tells when and why the index was rebuilt. index/migration.h
@@ -119,10 +121,20 @@ inline void append_thing(std::string& key, Thing thing) {
 
 inline constexpr std::uint64_t kSignBit = std::uint64_t{1} << 63;
 
+inline void append_time(std::string& key, WallTime time) {
+  append_big_endian(key, std::bit_cast<std::uint64_t>(time.time_since_epoch().count()) ^ kSignBit);
+}
+
+// The time that `key` begins with; it is long enough.
+[[nodiscard]] inline WallTime leading_time(std::string_view key) {
+  const auto bits = big_endian<std::uint64_t>(key.substr(0, sizeof(std::uint64_t))) ^ kSignBit;
+  return WallTime{Duration{std::bit_cast<Duration::rep>(bits)}};
+}
+
 [[nodiscard]] inline std::string deadline_key(Thing thing, WallTime due) {
   std::string key;
   key.reserve(sizeof(std::uint64_t) + kThingKeyBytes);
-  append_big_endian(key, std::bit_cast<std::uint64_t>(due.time_since_epoch().count()) ^ kSignBit);
+  append_time(key, due);
   append_thing(key, thing);
   return key;
 }
@@ -131,8 +143,23 @@ inline constexpr std::uint64_t kSignBit = std::uint64_t{1} << 63;
   if (key.size() != sizeof(std::uint64_t) + kThingKeyBytes) return std::nullopt;
   const auto thing = parse_thing(key.substr(sizeof(std::uint64_t)));
   if (!thing) return std::nullopt;
-  const auto due = big_endian<std::uint64_t>(key.substr(0, sizeof(std::uint64_t))) ^ kSignBit;
-  return Deadline{WallTime{Duration{std::bit_cast<Duration::rep>(due)}}, thing->kind, thing->id};
+  return Deadline{leading_time(key), thing->kind, thing->id};
+}
+
+struct HistoryKey {
+  std::uint8_t tier = 0;  // History::Tier
+  WallTime time{};
+};
+
+[[nodiscard]] inline std::string history_key(const HistoryKey& of) {
+  std::string key(1, static_cast<char>(of.tier));
+  append_time(key, of.time);
+  return key;
+}
+
+[[nodiscard]] inline std::optional<HistoryKey> parse_history_key(std::string_view key) {
+  if (key.size() != 1 + sizeof(std::uint64_t)) return std::nullopt;
+  return HistoryKey{static_cast<std::uint8_t>(key.front()), leading_time(key.substr(1))};
 }
 
 // What comes first in the rows of `owners`: the process, in its boot. All zero when not known.

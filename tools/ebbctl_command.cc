@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/ebbctl_command.h"
 
+#include "policy/limits.h"
 #include "tools/control_client.h"
 
 namespace ebbfs {
@@ -23,6 +24,15 @@ void add_dry_run(CLI::App& command, Invocation& invocation) {
 void add_path(CLI::App& command, Invocation& invocation, const std::string& about, PathUse use) {
   CLI::Option* path = command.add_option("PATH", invocation.place.path, about)->type_name("");
   if (use == PathUse::required) path->required();
+}
+
+Duration duration_of_option(const std::string& option, const std::string& text) {
+  const auto duration = parse_duration(text);
+  if (!duration || *duration == kNoLimit) {
+    throw CLI::ValidationError(
+        option, "expected a duration such as 30s, 5m, 24h or 7d, got \"" + text + "\"");
+  }
+  return *duration;
 }
 
 ControlReply ask_mount(Invocation& invocation) {

@@ -42,12 +42,13 @@ void add_path(CLI::App& command, Invocation& invocation, const std::string& abou
 void add_dry_run(CLI::App& command, Invocation& invocation);
 
 // Each adds its group of commands.
-void add_query_commands(CLI::App& app, Invocation& invocation);   // status units locks show events
-void add_change_commands(CLI::App& app, Invocation& invocation);  // pin unpin expire
-void add_quota_commands(CLI::App& app, Invocation& invocation);   // quota list|show|set...
-void add_check_commands(CLI::App& app, Invocation& invocation);   // check
-void add_trash_commands(CLI::App& app, Invocation& invocation);   // trash restore resume
-void add_policy_commands(CLI::App& app, Invocation& invocation);  // policy show|check|reload
+void add_query_commands(CLI::App& app, Invocation& invocation);    // status units locks show events
+void add_explain_commands(CLI::App& app, Invocation& invocation);  // explain
+void add_change_commands(CLI::App& app, Invocation& invocation);   // pin unpin expire
+void add_quota_commands(CLI::App& app, Invocation& invocation);    // quota list|show|set...
+void add_check_commands(CLI::App& app, Invocation& invocation);    // check
+void add_trash_commands(CLI::App& app, Invocation& invocation);    // trash restore resume
+void add_policy_commands(CLI::App& app, Invocation& invocation);   // policy show|check|reload
 
 // Finds the mount and asks it; `request.path` is set on the way.
 [[nodiscard]] ControlReply ask_mount(Invocation& invocation);
@@ -55,6 +56,9 @@ void add_policy_commands(CLI::App& app, Invocation& invocation);  // policy show
 // Prints `reply`, whose body is a View, and returns the exit code.
 template <typename View>
 int print_reply(const Invocation& invocation, const Style& style, const ControlReply& reply);
+
+// Whole duration as in a policy ("30s", "7d"); anything else is refused while parsing.
+[[nodiscard]] Duration duration_of_option(const std::string& option, const std::string& text);
 
 // The usual command: asks `name` and prints.
 template <typename View>

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "policy/limits.h"
 #include "tools/control_client.h"
 #include "tools/ebbctl_command.h"
 #include "tools/terminal.h"
@@ -59,6 +58,7 @@ void print_events(const Invocation& invocation, const Style& style, const Events
 // Until interrupted, or nobody reads any more, or the mount is gone.
 int follow_events(Invocation& invocation, const Style& style) {
   invocation.request.command = command::kEvents;
+  end_wait_on_signal();
   do {
     const ControlReply reply = ask_mount(invocation);
     const auto view = from_json<EventsView>(reply.body);
@@ -142,28 +142,23 @@ void add_locks(CLI::App& app, Invocation& invocation) {
   add_limit(*locks, invocation, "At most N locks");
 }
 
-// Whole duration as in a policy; anything else is refused while parsing.
-void set_since(Invocation& invocation, const std::string& text) {
-  const auto duration = parse_duration(text);
-  if (!duration || *duration == kNoLimit) {
-    throw CLI::ValidationError(
-        "--since", "expected a duration such as 30s, 5m, 24h or 7d, got \"" + text + "\"");
-  }
-  invocation.request.since = *duration;
-}
-
 void add_events(CLI::App& app, Invocation& invocation) {
   CLI::App* events =
       add_command(app, invocation, "events", "What was removed and why, and what else happened",
                   "  ebbctl events                       the newest 20\n"
                   "  ebbctl events --since 24h --kind expired\n"
                   "  ebbctl events --follow              goes on as they happen\n"
-                  "  ebbctl events --follow --json       one object a line",
+                  "  ebbctl events --follow --json       one object a line\n"
+                  "--follow begins with what is there (--limit 0 --since 1s: with next to\n"
+                  "nothing) and goes on until Ctrl-C, or until nobody reads.",
                   run_events);
   add_path(*events, invocation, kPathBelow, PathUse::optional);
   CLI::Option* limit = add_limit(*events, invocation, "The newest N; 0 for all");
   CLI::Option* since = events->add_option_function<std::string>(
-      "--since", [&invocation](const std::string& text) { set_since(invocation, text); },
+      "--since",
+      [&invocation](const std::string& text) {
+        invocation.request.since = duration_of_option("--since", text);
+      },
       "Not older than this");
   since->type_name("DURATION");
   events->add_option("--kind", invocation.request.filter.kind, "Only expired, reclaimed, ...")

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "fs/control_check.h"
+#include "fs/control_explain.h"
 #include "fs/control_quota.h"
 #include "fs/control_status.h"
 #include "fs/control_trash.h"
@@ -20,6 +21,7 @@ namespace ebbfs {
 [[nodiscard]] std::string render(const LocksView& locks, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const ShowView& show, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const ChangeView& change, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const ExplainView& explained, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const EventsView& events, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const QuotasView& quotas, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const RecountView& check, const Style& style, WallTime now);
@@ -38,6 +40,8 @@ namespace ebbfs {
 // For tables: "alice ci-17"; the process too in full: "alice (uid 1000), git[4242], job ci-17".
 [[nodiscard]] std::string owner_short(const OwnerView& owner);
 [[nodiscard]] std::string owner_full(const OwnerView& owner);
+// `word` as a shell takes it back; for what is shown as it is, not through plain().
+[[nodiscard]] std::string shell_word(std::string_view word);
 // A path on the volume, "." for its root.
 [[nodiscard]] std::string shown_path(const std::string& path);
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <clocale>
+#include <csignal>
 #include <cstdlib>
 #include <string_view>
 
@@ -17,6 +18,18 @@ namespace {
 
 constexpr std::size_t kWidthMin = 40;
 constexpr std::size_t kWidthMax = 1000;
+
+// How often; written by the handler only.
+volatile std::sig_atomic_t signalled = 0;
+// timeout(1) sends a signal twice: to the program, and to its group.
+constexpr std::sig_atomic_t kImpatient = 3;
+constexpr int kEndedBySignal = 130;
+
+void note_signal(int /*signal*/) {
+  const std::sig_atomic_t times = signalled + 1;
+  signalled = times;
+  if (times >= kImpatient) ::_exit(kEndedBySignal);
+}
 
 std::string_view environment(const char* name) {
   const char* value = std::getenv(name);
@@ -51,9 +64,28 @@ Style standard_output() {
   return style;
 }
 
+void end_wait_on_signal() {
+  struct sigaction action{};
+  action.sa_handler = note_signal;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+}
+
 bool wait_while_read(std::chrono::milliseconds time) {
+  // Held back but while waiting, so that none comes between the look and the wait.
+  sigset_t both;
+  ::sigemptyset(&both);
+  ::sigaddset(&both, SIGINT);
+  ::sigaddset(&both, SIGTERM);
+  sigset_t before;
+  ::pthread_sigmask(SIG_BLOCK, &both, &before);
   pollfd output{.fd = STDOUT_FILENO, .events = 0, .revents = 0};
-  return ::poll(&output, 1, static_cast<int>(time.count())) <= 0;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  const timespec timeout{.tv_sec = seconds.count(),
+                         .tv_nsec = std::chrono::nanoseconds(time - seconds).count()};
+  const bool ready = signalled != 0 || ::ppoll(&output, 1, &timeout, &before) > 0;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return !ready && signalled == 0;
 }
 
 }  // namespace ebbfs

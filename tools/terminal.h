@@ -13,7 +13,11 @@ namespace ebbfs {
 // environment, and a TERM other than "dumb".
 [[nodiscard]] Style standard_output();
 
-// Waits for `time`; false at once when nobody can read standard output any more.
+// From now on SIGINT or SIGTERM ends the next wait below, and the program goes to its end; who
+// insists ends it at once.
+void end_wait_on_signal();
+
+// Waits for `time`; false at once when nobody can read standard output any more, or after a signal.
 [[nodiscard]] bool wait_while_read(std::chrono::milliseconds time);
 
 }  // namespace ebbfs

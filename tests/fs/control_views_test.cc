@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fs/control_explain.h"
 #include "fs/control_status.h"
 #include "policy/limits.h"
 
@@ -132,6 +133,41 @@ PolicyView sample_policy() {
           .classes = {{"lock", "lock", {"locks/**"}, 5min, 1h, 48h, "process", 5s}}};
 }
 
+ExplainView sample_explain() {
+  ExplainView view;
+  view.mount = "/mnt/ebs";
+  view.path = "worktrees";
+  view.only_own = true;
+  view.time = kNoon;
+  view.since = 48h;
+  view.from = kNoon - 48h;
+  view.verdict = {"it is full", "of worktrees"};
+  view.bytes_total = {100};
+  view.bytes_free = {1};
+  view.inodes_total = 3;
+  view.charged = {90};
+  UsageThenView then;
+  then.ago = 24h;
+  then.time = kNoon - 24h;
+  then.bytes_used = {50};
+  then.inodes_used = 4;
+  then.bytes_growth = -5;
+  then.time_to_full = 10s;
+  view.usage = {then, UsageThenView{}};
+  view.users = {{"alice", 1, {{2}, 3}, 4, true}};
+  view.jobs = {{"ci", 1, {{2}, 3}, std::nullopt, false}};
+  view.classes = {HolderView{}};
+  view.units = {{"worktrees/\xff", 0, {{2}, 3}, -4, false}};
+  view.removed = {{"worktree", "expire", 5, {{6}, 7}}};
+  view.held = {{"pinned", "pinned", 8, {{9}, 10}, "worktrees/a"}};
+  view.evictable = {{11}, 12};
+  view.evictable_units = 13;
+  view.trash = {{14}, 15};
+  view.cleanup = {"braked", "the brake", kNoon, true, true};
+  view.actions = {{"let it go", {"ebbctl", "resume"}}};
+  return view;
+}
+
 // Sends `view` through text and back, then takes away and spoils each key in turn.
 template <typename View>
 void expect_exact_codec(const View& view) {
@@ -169,6 +205,7 @@ TEST(ControlViews, EventHasAnExactCodec) { expect_exact_codec(sample_event()); }
 TEST(ControlViews, EventsHaveAnExactCodec) {
   expect_exact_codec(EventsView{{sample_event(), EventView{}}, 5});
 }
+TEST(ControlViews, ExplainHasAnExactCodec) { expect_exact_codec(sample_explain()); }
 TEST(ControlViews, PolicyHasAnExactCodec) { expect_exact_codec(sample_policy()); }
 TEST(ControlViews, CheckHasAnExactCodec) {
   expect_exact_codec(CheckView{true, "policy.toml", 12, 7, "ttl: soon", sample_policy()});

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kSeed = 20'261'123;
 constexpr int kRecords = 200;
 
-// The four kinds of record behind one form, for typed tests.
+// The kinds of record behind one form, for typed tests.
 struct Unit {
   using Record = UnitRecord;
   static Record make(RecordMaker& maker) { return maker.unit(); }
@@ -40,6 +40,11 @@ struct Quota {
   static Record make(RecordMaker& maker) { return maker.quota(); }
   static Result<Record> decode(std::string_view bytes) { return decode_quota(bytes); }
 };
+struct Sample {
+  using Record = HistorySample;
+  static Record make(RecordMaker& maker) { return maker.sample(); }
+  static Result<Record> decode(std::string_view bytes) { return decode_sample(bytes); }
+};
 
 template <typename Kind>
 class RecordCodec : public testing::Test {
@@ -59,7 +64,7 @@ class RecordCodec : public testing::Test {
   RecordMaker maker_{kSeed};
 };
 
-using Kinds = testing::Types<Unit, Lock, Trash, Event, Quota>;
+using Kinds = testing::Types<Unit, Lock, Trash, Event, Quota, Sample>;
 TYPED_TEST_SUITE(RecordCodec, Kinds);
 
 TYPED_TEST(RecordCodec, GivesBackWhatWasEncoded) {
@@ -139,6 +144,15 @@ TEST(RecordNames, AreDifferentForEachEventKind) {
   std::set<std::string_view> names;
   for (int kind = 0; kind <= kLast; ++kind) {
     names.insert(to_string(static_cast<EventRecord::Kind>(kind)));
+  }
+  EXPECT_EQ(names.size(), kLast + 1U);
+}
+
+TEST(RecordNames, AreDifferentForEachStateOfCleanup) {
+  constexpr int kLast = static_cast<int>(HistorySample::Cleanup::grace);
+  std::set<std::string_view> names;
+  for (int state = 0; state <= kLast; ++state) {
+    names.insert(to_string(static_cast<HistorySample::Cleanup>(state)));
   }
   EXPECT_EQ(names.size(), kLast + 1U);
 }

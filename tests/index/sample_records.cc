@@ -129,6 +129,27 @@ QuotaRecord RecordMaker::quota() {
   return quota;
 }
 
+HistorySample RecordMaker::sample() {
+  HistorySample sample;
+  sample.time = time();
+  sample.event = number();
+  sample.cleanup = static_cast<HistorySample::Cleanup>(number() % 5);
+  sample.space = {
+      {signed_number()}, {signed_number()}, {signed_number()}, signed_number(), signed_number()};
+  sample.charged = usage();
+  sample.outside = usage();
+  sample.trash = usage();
+  for (std::uint64_t i = number() % 3; i > 0; --i) {
+    sample.classes.push_back({text(), number(), usage()});
+    sample.users.push_back({static_cast<uid_t>(number()), usage()});
+    sample.jobs.push_back({text(), usage()});
+    sample.units.push_back({UnitId{number()}, usage()});
+    sample.removals.push_back(
+        {text(), static_cast<RemovalReason>(number() % 4), number(), usage()});
+  }
+  return sample;
+}
+
 BootId sample_boot() {
   BootId boot;
   boot.bytes.fill(0xff);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "index/history_sample.h"
 #include "index/record.h"
 
 namespace ebbfs {
@@ -23,6 +24,7 @@ class RecordMaker {
   [[nodiscard]] TrashRecord trash();
   [[nodiscard]] EventRecord event();
   [[nodiscard]] QuotaRecord quota();
+  [[nodiscard]] HistorySample sample();
 
  private:
   std::uint64_t number();  // small, large and extreme ones

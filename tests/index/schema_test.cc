@@ -7,6 +7,7 @@
 #include <limits>
 #include <random>
 #include <set>
+#include <vector>
 
 namespace ebbfs {
 namespace {
@@ -54,6 +55,7 @@ TEST(SchemaKeys, RefuseWhatTheyDidNotWrite) {
   EXPECT_FALSE(parse_deadline_key(deadline.substr(1)));
   EXPECT_FALSE(parse_deadline_key(unknown_kind));
   EXPECT_FALSE(parse_number_key("1234567"));
+  EXPECT_FALSE(parse_history_key(history_key({}) + "x"));
   EXPECT_FALSE(parse_owner_key(owner_key({}, {}) + "x"));
 }
 
@@ -67,6 +69,20 @@ TEST(SchemaOwnerKey, ParsesBack) {
   ASSERT_TRUE(row);
   EXPECT_EQ(row->owner, owner);
   EXPECT_EQ(row->thing, thing);
+}
+
+TEST(SchemaHistoryKey, SortsByTierThenTimeAndParsesBack) {
+  std::vector<std::string> keys;
+  for (const auto tier : {std::uint8_t{0}, std::uint8_t{1}}) {
+    for (const WallTime time : {WallTime::min(), WallTime{Duration{-1}}, WallTime{}, kNever}) {
+      keys.push_back(history_key({tier, time}));
+      const auto parsed = parse_history_key(keys.back());
+      ASSERT_TRUE(parsed);
+      EXPECT_EQ(parsed->tier, tier);
+      EXPECT_EQ(parsed->time, time);
+    }
+  }
+  EXPECT_TRUE(std::ranges::is_sorted(keys));
 }
 
 TEST(SchemaTables, HaveDifferentNames) {

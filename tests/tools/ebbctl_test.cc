@@ -72,6 +72,7 @@ TEST_F(EbbctlTest, ExitCodesTellUsageFromNoMountFromRefusal) {
       {.arguments = "locks --orphans --state held", .want = 2},
       {.arguments = "events --since tomorrow", .want = 2},
       {.arguments = "events --since none", .want = 2},
+      {.arguments = "explain --since for ever", .want = 2},
       {.arguments = "policy", .want = 2},
       {.arguments = "status @", .want = 3},
       {.arguments = "status --mount @", .want = 3},
@@ -81,6 +82,7 @@ TEST_F(EbbctlTest, ExitCodesTellUsageFromNoMountFromRefusal) {
       {.arguments = "show @", .want = 3},
       {.arguments = "events @ --since 1h", .want = 3},
       {.arguments = "events @ --follow", .want = 3},
+      {.arguments = "explain @ --since 1d", .want = 3},
       {.arguments = "pin @", .want = 3},
       {.arguments = "unpin @", .want = 3},
       {.arguments = "expire @ --dry-run", .want = 3},
@@ -141,8 +143,8 @@ TEST_F(EbbctlTest, ChecksAPolicyWithoutAMount) {
 }
 
 TEST_F(EbbctlTest, HelpOfEachCommandHasExamplesAndFitsATerminal) {
-  for (const char* command : {"status", "units", "locks", "show", "events", "pin", "unpin",
-                              "expire", "policy show", "policy check", "policy reload"}) {
+  for (const char* command : {"status", "units", "locks", "show", "explain", "events", "pin",
+                              "unpin", "expire", "policy show", "policy check", "policy reload"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_NE(outcome.out.find(std::string("Examples:\n  ebbctl ") + command), std::string::npos)
         << command;
