@@ -142,7 +142,7 @@ const Operation kService[] = {
      .act = grow,
      .ended = none_short,
      .forgive = without_grown,
-     .policy = crash_policy() + kLimited},
+     .policy = crash_policy({.retention = "0s"}) + kLimited},
     {.name = "ReclaimLock",
      .prepare = orphan(": >locks/l"),
      .act = asks("expire locks/l"),
