@@ -179,20 +179,20 @@ void add_for_holders(const ExplainView& view, Actions& actions) {
 }  // namespace
 
 std::string span_text(Duration span) {
-  struct Unit {
+  struct Part {
     std::int64_t seconds;
     char name;
   };
-  constexpr std::array<Unit, 4> kUnits = {{{86'400, 'd'}, {3'600, 'h'}, {60, 'm'}, {1, 's'}}};
+  constexpr std::array<Part, 4> kParts = {{{86'400, 'd'}, {3'600, 'h'}, {60, 'm'}, {1, 's'}}};
   std::int64_t left =
       std::max<std::int64_t>(std::chrono::round<std::chrono::seconds>(span).count(), 0);
-  for (std::size_t i = 0; i < kUnits.size(); ++i) {
-    const std::int64_t count = left / kUnits[i].seconds;
+  for (std::size_t i = 0; i < kParts.size(); ++i) {
+    const std::int64_t count = left / kParts[i].seconds;
     if (count == 0) continue;
-    left %= kUnits[i].seconds;
-    const std::int64_t next = i + 1 < kUnits.size() ? left / kUnits[i + 1].seconds : 0;
-    if (next == 0) return fmt::format("{}{}", count, kUnits[i].name);
-    return fmt::format("{}{} {}{}", count, kUnits[i].name, next, kUnits[i + 1].name);
+    left %= kParts[i].seconds;
+    const std::int64_t next = i + 1 < kParts.size() ? left / kParts[i + 1].seconds : 0;
+    if (next == 0) return fmt::format("{}{}", count, kParts[i].name);
+    return fmt::format("{}{} {}{}", count, kParts[i].name, next, kParts[i + 1].name);
   }
   return "0s";
 }

@@ -35,15 +35,15 @@ class TrendTest : public testing::Test {
   void put(Tier tier, const HistorySample& one) {
     ASSERT_EQ(error_of(history_.append(tier, one)), 0);
   }
-  // An hourly sample for each hour of `hours`, a minute one for each minute of the last `minutes`;
+  // An hourly sample for each of so many hours, a minute one for each of so many minutes;
   // each tells of one removal, and of as many bytes used as it is hours old.
-  void fill(int hours, int minutes) {
-    for (int i = hours; i >= 1; --i) {
+  void fill(int by_hour, int by_minute) {
+    for (int i = by_hour; i >= 1; --i) {
       HistorySample one = removing(kNow - i * 1h, 1);
       one.space.used = {i};
       put(Tier::hour, one);
     }
-    for (int i = minutes; i >= 1; --i) put(Tier::minute, removing(kNow - i * 1min, 1));
+    for (int i = by_minute; i >= 1; --i) put(Tier::minute, removing(kNow - i * 1min, 1));
   }
   Trend read(Duration window, std::vector<Duration> asked = {}) {
     Trend trend(sample(kNow), window, std::move(asked));
