@@ -8,9 +8,6 @@
 
 namespace ebbfs {
 
-Workers::Workers(std::size_t threads_max, std::chrono::milliseconds idle_max)
-    : threads_max_(threads_max), idle_max_(idle_max) {}
-
 void Workers::finish() {
   std::thread last;
   {
@@ -96,10 +93,8 @@ void Workers::work(std::uint64_t number) {
 }
 
 Workers::Job Workers::next() {
-  const auto until = std::chrono::steady_clock::now() + idle_max_;
   ++idle_;
-  bool in_time = true;
-  while (jobs_.empty() && !stopping_ && in_time) in_time = wake_.wait_until(mu_, until);
+  while (jobs_.empty() && !stopping_) wake_.wait(mu_);
   --idle_;
   if (jobs_.empty()) return {};
   Job job = std::move(jobs_.front());

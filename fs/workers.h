@@ -2,12 +2,16 @@
 //
 // A bounded pool for requests that may take long: fsync, large copies, renames between units,
 // whatever meets a lock held by such. A job replies by itself. Threads start on demand up to
-// `threads_max` and end after being idle for a while; jobs beyond that queue in order.
+// `threads_max`; jobs beyond that queue in order.
+//
+// A thread that has started stays until finish(), however idle it is. Over io_uring a reply is also
+// the wait for the next request in that place of the ring, and the kernel ends both with the thread
+// that made them: whoever sends a request into that place then gets ECANCELED, and the place is
+// gone for good.
 //
 // Invariant: while a job is queued, a thread runs that will come to it. Any thread.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -23,9 +27,8 @@ class Workers {
  public:
   using Job = std::move_only_function<void()>;
 
-  // `threads_max` > 0. A thread ends when it has had nothing to do for `idle_max`.
-  explicit Workers(std::size_t threads_max,
-                   std::chrono::milliseconds idle_max = std::chrono::seconds(5));
+  // `threads_max` > 0.
+  explicit Workers(std::size_t threads_max) : threads_max_(threads_max) {}
   ~Workers() { finish(); }
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
@@ -43,12 +46,11 @@ class Workers {
   // False, and `job` untouched, where no thread would come to it.
   [[nodiscard]] bool queue(Job& job) REQUIRES(mu_);
   void work(std::uint64_t number) EXCLUDES(mu_);
-  // The next job; none when the thread is to end.
+  // The next job; none when the thread is to end, as all are.
   [[nodiscard]] Job next() REQUIRES(mu_);
   bool start_thread() REQUIRES(mu_);
 
   const std::size_t threads_max_;
-  const std::chrono::milliseconds idle_max_;
   mutable Mutex mu_;
   CondVar wake_;   // a job, or stopping
   CondVar ended_;  // a thread has left `threads_`

@@ -15,12 +15,6 @@
 namespace ebbfs {
 namespace {
 
-using std::chrono::milliseconds;
-
-// Long enough never to end within a test, short enough to end at once.
-constexpr milliseconds kNeverIdle{600'000};
-constexpr milliseconds kIdleAtOnce{0};
-
 TEST(Workers, RunNoThreadsWithoutJobs) {
   const Workers workers(4);
   EXPECT_EQ(workers.threads(), 0U);
@@ -31,7 +25,7 @@ TEST(Workers, DoNotMakeTheCallerWait) {
   std::latch release(1);
   std::atomic<int> done = 0;
   {
-    Workers workers(2, kNeverIdle);
+    Workers workers(2);
     for (int i = 0; i < 10; ++i) {
       workers.run([&] {
         release.wait();
@@ -49,7 +43,7 @@ TEST(Workers, DoNotMakeTheCallerWait) {
 
 TEST(Workers, RunJobsSideBySide) {
   std::latch met(3);
-  Workers workers(3, kNeverIdle);
+  Workers workers(3);
   for (int i = 0; i < 3; ++i) workers.run([&] { met.arrive_and_wait(); });
   met.wait();  // would hang if one had to wait for another
 }
@@ -57,7 +51,7 @@ TEST(Workers, RunJobsSideBySide) {
 TEST(Workers, KeepTheOrderOfTheQueue) {
   std::vector<int> order;
   {
-    Workers workers(1, kNeverIdle);
+    Workers workers(1);
     for (int i = 0; i < 100; ++i) workers.run([&order, i] { order.push_back(i); });
   }
   std::vector<int> expected(100);
@@ -67,7 +61,7 @@ TEST(Workers, KeepTheOrderOfTheQueue) {
 
 TEST(Workers, UseIdleThreadBeforeStartingAnother) {
   std::atomic<int> done = 0;
-  Workers workers(4, kNeverIdle);
+  Workers workers(4);
   for (int i = 0; i < 5; ++i) {
     workers.run([&] { ++done; });
     ASSERT_TRUE(becomes_true([&] { return done == i + 1 && workers.idle() == 1; }));
@@ -77,7 +71,7 @@ TEST(Workers, UseIdleThreadBeforeStartingAnother) {
 
 TEST(Workers, LeaveJobsThatComeAfterTheEndToWhoBringsThem) {
   std::atomic<int> done = 0;
-  Workers workers(2, kNeverIdle);
+  Workers workers(2);
   for (int i = 0; i < 5; ++i) workers.run([&] { ++done; });
   workers.finish();
   EXPECT_EQ(done, 5);
@@ -87,21 +81,10 @@ TEST(Workers, LeaveJobsThatComeAfterTheEndToWhoBringsThem) {
   EXPECT_EQ(ran_in, std::this_thread::get_id());
 }
 
-TEST(Workers, EndWhenTheyHaveBeenIdle) {
-  std::latch met(4);
-  std::atomic<bool> back = false;
-  Workers workers(4, kIdleAtOnce);
-  for (int i = 0; i < 4; ++i) workers.run([&] { met.arrive_and_wait(); });
-  EXPECT_TRUE(becomes_true([&] { return workers.threads() == 0; }));
-  // And come back when there is work again.
-  workers.run([&] { back = true; });
-  EXPECT_TRUE(becomes_true([&] { return back.load(); }));
-}
-
 TEST(Workers, RunJobsThatJobsQueue) {
   std::atomic<int> done = 0;
   {
-    Workers workers(1, kNeverIdle);
+    Workers workers(1);
     workers.run([&] {
       ++done;
       workers.run([&] { ++done; });
@@ -110,10 +93,10 @@ TEST(Workers, RunJobsThatJobsQueue) {
   EXPECT_EQ(done, 2);
 }
 
-TEST(Workers, LoseNoJobWhileThreadsComeAndGo) {
+TEST(Workers, LoseNoJobOfManyCallers) {
   std::atomic<int> done = 0;
   {
-    Workers workers(3, kIdleAtOnce);
+    Workers workers(3);
     std::vector<std::jthread> callers;
     callers.reserve(3);
     for (int n = 0; n < 3; ++n) {
@@ -126,7 +109,7 @@ TEST(Workers, LoseNoJobWhileThreadsComeAndGo) {
 }
 
 TEST(Workers, DestroyEachJobWhenItIsDone) {
-  Workers workers(1, kNeverIdle);
+  Workers workers(1);
   const auto held = std::make_shared<int>(0);
   workers.run([copy = held] { ++*copy; });
   EXPECT_TRUE(becomes_true([&] { return held.use_count() == 1; }));

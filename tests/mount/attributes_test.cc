@@ -81,6 +81,25 @@ TEST_P(Attributes, TimesAreSetToTheNanosecondAndFollowChanges) {
   EXPECT_EQ(status_of(at("link")).st_mtim.tv_sec, 2000);
 }
 
+// ext4 ends in 2446, XFS in 2486.
+TEST_P(Attributes, TimesMayLieBefore1970AndAfter2106) {
+  put(at("file"), "x");
+  constexpr time_t kTimes[] = {-2'000'000'000, -1, 0, 2'147'483'648, 4'294'967'295, 4'294'967'296,
+                               15'000'000'000};
+  for (const time_t seconds : kTimes) {
+    const timespec times[2] = {{.tv_sec = seconds, .tv_nsec = 1},
+                               {.tv_sec = seconds, .tv_nsec = 2}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, at("file").c_str(), times, 0), 0);
+    const struct stat status = status_of(at("file"));
+    EXPECT_EQ(status.st_atim.tv_sec, seconds);
+    EXPECT_EQ(status.st_mtim.tv_sec, seconds);
+    EXPECT_EQ(status.st_mtim.tv_nsec, 2);
+  }
+  volume_->unmount();
+  volume_->mount();
+  EXPECT_EQ(status_of(at("file")).st_mtim.tv_sec, 15'000'000'000);
+}
+
 TEST_P(Attributes, OfAFileShowItsBirth) {
   const std::time_t before = std::time(nullptr) - 1;
   put(at("file"), "x");

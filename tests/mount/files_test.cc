@@ -59,6 +59,22 @@ TEST_P(Files, TruncateToShorterAndToLongerWithZeros) {
   EXPECT_EQ(errno_of(::truncate(volume_->path().c_str(), 1)), EISDIR);
 }
 
+TEST_P(Files, MayBeSparseOverEightTebibytes) {
+  constexpr off_t kEnd = off_t{8} << 40;
+  const UniqueFd fd = opened(at("file"), O_RDWR | O_CREAT);
+  ASSERT_EQ(::ftruncate(fd.get(), kEnd - 4), 0);
+  ASSERT_EQ(::pwrite(fd.get(), "tail", 4, kEnd - 4), 4);
+  ASSERT_EQ(::pwrite(fd.get(), "middle", 6, kEnd / 2), 6);
+  char seen[8] = {};
+  ASSERT_EQ(::pread(fd.get(), seen, 8, kEnd - 4), 4);
+  EXPECT_STREQ(seen, "tail");
+  EXPECT_EQ(::lseek(fd.get(), kEnd / 2 + 65536, SEEK_DATA) / 65536, (kEnd - 4) / 65536);
+  const struct stat status = status_of(at("file"));
+  EXPECT_EQ(status.st_size, kEnd);
+  EXPECT_LT(status.st_blocks * 512, 1'000'000);
+  EXPECT_EQ(volume_->charged().bytes, kEnd);
+}
+
 TEST_P(Files, OpenAsTheirFlagsSay) {
   put(at("file"), "content");
   ASSERT_EQ(::symlink("file", at("link").c_str()), 0);

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <iterator>
 #include <thread>
 
 #include "tests/support/each_filesystem.h"
@@ -113,6 +114,41 @@ TEST_P(HeadOfLine, LookupsAndReadsGoOnWhileOthersWaitForTheBackingFilesystem) {
   }
   for (std::thread& one : waiting) one.join();
   EXPECT_EQ(allocated, 4);
+}
+
+// A worker that answers a request owns that place of the ring from then on, so it must not go away.
+class AnsweredByWorkers : public OnVolume {
+ protected:
+  // More callers at once than a sequence of requests needs places, each waiting for a worker.
+  [[nodiscard]] int errors_of_syncs_at_once() const {
+    std::atomic<int> errors{0};
+    std::vector<std::thread> callers;
+    for (int n = 0; n < 8; ++n) {
+      callers.emplace_back([&, n] {
+        stay_on_one_cpu();
+        const UniqueFd file = opened(at("synced" + std::to_string(n)), O_RDWR | O_CREAT);
+        for (int i = 0; i < 20; ++i) {
+          if (::pwrite(file.get(), "x", 1, 0) != 1 || ::fsync(file.get()) != 0) ++errors;
+        }
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    return errors;
+  }
+  [[nodiscard]] std::ptrdiff_t daemon_threads() const {
+    return std::distance(
+        std::filesystem::directory_iterator("/proc/" + std::to_string(volume_->daemon()) + "/task"),
+        std::filesystem::directory_iterator());
+  }
+};
+
+TEST_F(AnsweredByWorkers, RequestsAfterALongSilenceAreServed) {
+  ASSERT_EQ(errors_of_syncs_at_once(), 0);
+  const std::ptrdiff_t threads = daemon_threads();
+  // Longer than any thread of the daemon may be idle before it ends.
+  std::this_thread::sleep_for(7s);
+  EXPECT_EQ(daemon_threads(), threads);
+  EXPECT_EQ(errors_of_syncs_at_once(), 0);
 }
 
 }  // namespace

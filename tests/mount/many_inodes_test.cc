@@ -65,5 +65,26 @@ TEST_P(FewDescriptors, OpenFilesBeyondTheLimitAreRefusedAndNothingElse) {
                          std::chrono::seconds(10)));
 }
 
+class ManyOpenFiles : public OnVolume {};
+
+TEST_F(ManyOpenFiles, FiveThousandAtOnceAreEachWhatTheyAre) {
+  constexpr int kFiles = 5000;
+  std::vector<UniqueFd> files;
+  for (int i = 0; i < kFiles; ++i) {
+    files.push_back(opened(at(std::to_string(i)), O_RDWR | O_CREAT));
+    ASSERT_EQ(::pwrite(files.back().get(), &i, sizeof i, 0), static_cast<ssize_t>(sizeof i));
+  }
+  EXPECT_EQ(volume_->json("status")["open_files"], kFiles);
+  for (int i = 0; i < kFiles; ++i) {
+    int seen = -1;
+    ASSERT_EQ(::pread(files[static_cast<std::size_t>(i)].get(), &seen, sizeof seen, 0),
+              static_cast<ssize_t>(sizeof seen));
+    ASSERT_EQ(seen, i);
+  }
+  files.clear();
+  EXPECT_TRUE(eventually([&] { return volume_->json("status")["open_files"] == 0; },
+                         std::chrono::seconds(10)));
+}
+
 }  // namespace
 }  // namespace ebbfs::test
