@@ -300,6 +300,9 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   parts.watch =
       std::make_unique<IndexWatch>(*parts.volume, *parts.opened.steady, *parts.exports,
                                    [&census = *parts.census] { return census.progress().running; });
+  parts.volume->mode_changed = [&channel = parts.channel](InodeId inode) {
+    channel.attributes_changed(inode);
+  };
   parts.volume->look_after_index = [&watch = *parts.watch] { watch.look(); };
   auto sampler = Sampler::open(*parts.volume, *parts.trash, *parts.reaper, *parts.opened.steady);
   if (!sampler) return cannot("cannot read the history", sampler.error(), "");

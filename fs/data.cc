@@ -16,10 +16,12 @@ namespace {
 constexpr std::size_t kQuickCopyBytes = 128 * 1024;
 
 // What a change of the content by somebody without CAP_FSETID does to setuid and setgid.
-Status drop_privileges(const Backing& backing, int fd) {
-  const auto attributes = backing.stat(fd, "");
+Status drop_privileges(const Volume& volume, InodeId inode, int fd) {
+  const auto attributes = volume.backing.stat(fd, "");
   if (!attributes || (attributes->stx_mode & (S_ISUID | S_ISGID)) == 0) return {};
-  return backing.change_mode(fd, without_privileges(attributes->stx_mode));
+  const auto changed = volume.backing.change_mode(fd, without_privileges(attributes->stx_mode));
+  if (changed && volume.mode_changed) volume.mode_changed(inode);
+  return changed;
 }
 
 Result<std::int64_t> size_of(const Backing& backing, int fd) {
@@ -77,7 +79,7 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
   if (!size_lock || !inode.is_in(entered->unit())) return std::unexpected(kDefer);
   const std::int64_t present = inode.extent.size;
   if (clear_privileges) {
-    const auto dropped = drop_privileges(volume_.backing, file.fd());
+    const auto dropped = drop_privileges(volume_, inode.id, file.fd());
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::int64_t end = offset + static_cast<std::int64_t>(from.size());
@@ -112,7 +114,7 @@ Status Filesystem::allocate(const Caller& caller, OpenFile& file, int mode, off_
   const bool frees = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
   if (keeps_size && !frees && offset + length > present) return fail(EOPNOTSUPP);
   if (!may_keep_privileges(caller)) {
-    const auto dropped = drop_privileges(volume_.backing, file.fd());
+    const auto dropped = drop_privileges(volume_, inode.id, file.fd());
     if (!dropped) return dropped;
   }
   if (!frees) {
@@ -141,7 +143,7 @@ Result<std::size_t> Filesystem::copy(const Caller& caller, OpenFile& from, off_t
   const std::int64_t there = static_cast<std::int64_t>(source->stx_size) - from_offset;
   if (there <= 0) return 0;
   if (!may_keep_privileges(caller)) {
-    const auto dropped = drop_privileges(volume_.backing, to.fd());
+    const auto dropped = drop_privileges(volume_, inode.id, to.fd());
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::size_t count = std::min(length, static_cast<std::size_t>(there));

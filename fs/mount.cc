@@ -105,6 +105,12 @@ void KernelChannel::appeared(InodeId parent, const std::string& name) {
   (void)fuse_lowlevel_notify_inval_inode(session, raw(parent), 0, 0);
 }
 
+void KernelChannel::attributes_changed(InodeId inode) {
+  fuse_session* session = session_.load();
+  if (session == nullptr) return;
+  (void)fuse_lowlevel_notify_inval_inode(session, raw(inode), -1, 0);
+}
+
 std::int32_t KernelChannel::open(int fd) {
   fuse_session* session = session_.load();
   if (session == nullptr) return 0;

@@ -28,6 +28,9 @@ class KernelChannel final : public Invalidator, public BackingIds {
   void removed(InodeId parent, InodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
   void appeared(InodeId parent, const std::string& name) override;
+  // The attributes of `inode` are to be asked for again, not its data. Waits for nothing, so it may
+  // be told while a request about `inode` is served.
+  void attributes_changed(InodeId inode);
   [[nodiscard]] std::int32_t open(int fd) override;
   void close(std::int32_t id) override;
 

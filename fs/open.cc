@@ -116,6 +116,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
   if (lost_to_unlink(object, *attributes)) return fail(ESTALE);
   if (truncates && clear_privileges) {
     (void)volume_.backing.change_mode(fd->get(), without_privileges(attributes->stx_mode));
+    if (volume_.mode_changed) volume_.mode_changed(id);
   }
   auto file = std::make_unique<OpenFile>(std::move(*fd), std::move(*inode));
   file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;

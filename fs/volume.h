@@ -89,6 +89,9 @@ struct Volume {
   SpaceGate* space = nullptr;
   // A unit was found that nobody had recorded, and has to be counted.
   std::function<void()> found_unit{};
+  // A request has changed the mode of an inode, and the kernel does not know: it may go on running
+  // the file as setuid. Takes no lock that a request could hold.
+  std::function<void(InodeId)> mode_changed{};
   // Called now and then by the reaper's thread.
   std::function<void()> look_after_index{};
 };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <string>
 
 #include "tests/support/each_filesystem.h"
 
@@ -119,6 +120,23 @@ TEST_P(Attributes, SuidAndSgidGoWhenSomebodyElseWrites) {
                }),
             0);
   EXPECT_EQ(mode_of(at("suid")), 0777U);
+}
+
+// Not only in what stat(2) shows: the kernel runs a file by what it remembers of its mode.
+TEST_P(Attributes, AProgramThatSomebodyElseWroteToRunsAsWhoeverRunsIt) {
+  const auto runs_as = [&] { return std::stoi("0" + shell(at("program") + " -u").out); };
+  ASSERT_EQ(shell("cp /usr/bin/id " + at("program")).exit_code, 0);
+  ASSERT_EQ(::chown(at("program").c_str(), kAlice, kAlice), 0);
+  ASSERT_EQ(::chmod(at("program").c_str(), 06777), 0);
+  EXPECT_EQ(as(bob(), [&] { return runs_as() == static_cast<int>(kAlice) ? 0 : 1; }), 0);
+  EXPECT_EQ(as(bob(),
+               [&] {
+                 const int fd = ::open(at("program").c_str(), O_WRONLY | O_APPEND);
+                 if (::write(fd, "x", 1) != 1) return errno;
+                 ::close(fd);
+                 return runs_as() == static_cast<int>(kBob) ? 0 : 1;
+               }),
+            0);
 }
 
 TEST_P(Attributes, SuidAndSgidGoWhenSomebodyElseTruncates) {
