@@ -80,7 +80,7 @@ std::vector<Heap> heaps_of(const ExplainView& view) {
     heaps.push_back({view.usage.front().bytes_used.n - view.charged.n,
                      "is not in this tree: other files of the filesystem, or its own data"});
   }
-  std::ranges::stable_sort(heaps, std::greater(), &Heap::bytes);
+  std::ranges::sort(heaps, std::greater(), &Heap::bytes);
   return heaps;
 }
 

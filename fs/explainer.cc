@@ -70,8 +70,7 @@ void keep_foremost(std::vector<HolderView>& all) {
   std::ranges::sort(all, std::greater(), [](const HolderView& v) { return v.usage.bytes; });
   if (all.size() <= kLargest) return;
   const auto rest = all.begin() + kLargest;
-  std::stable_sort(rest, all.end(),
-                   [&](const auto& a, const auto& b) { return grown(a) > grown(b); });
+  std::sort(rest, all.end(), [&](const auto& a, const auto& b) { return grown(a) > grown(b); });
   const auto last = std::find_if(rest, std::min(all.end(), rest + kGrown),
                                  [&](const HolderView& v) { return grown(v) <= 0; });
   all.erase(last, all.end());
@@ -260,8 +259,8 @@ void Explainer::tell_removed(const Caller& caller, const Trend& trend, ExplainVi
     view.removed.push_back({one.class_name, std::string(to_string(one.reason)),
                             static_cast<std::int64_t>(one.count), one.usage});
   }
-  std::ranges::stable_sort(view.removed, std::greater(),
-                           [](const RemovedView& v) { return v.usage.bytes; });
+  std::ranges::sort(view.removed, std::greater(),
+                    [](const RemovedView& v) { return v.usage.bytes; });
 }
 
 void Explainer::tell_held(const std::vector<SurveyedUnit>& units, const Trend& trend,
@@ -296,8 +295,7 @@ void Explainer::tell_held(const std::vector<SurveyedUnit>& units, const Trend& t
     if (outside.usage != Usage{}) view.held.push_back(std::move(outside));
     view.trash = trend.now().trash;
   }
-  std::ranges::stable_sort(view.held, std::greater(),
-                           [](const HeldView& v) { return v.usage.bytes; });
+  std::ranges::sort(view.held, std::greater(), [](const HeldView& v) { return v.usage.bytes; });
 }
 
 void Explainer::tell_cleanup(const Trend& trend, ExplainView& view) const {
