@@ -154,7 +154,7 @@ void Explainer::tell_usage(const Trend& trend, ExplainView& view) const {
   now.time = view.time;
   now.bytes_used = space.used;
   now.inodes_used = space.inodes_used;
-  view.usage.push_back(std::move(now));
+  view.usage.push_back(now);
   std::set<Duration> asked = {days(1), days(3), days(7), days(30), view.since};
   for (const Duration ago : asked) {
     UsageThenView then;
@@ -170,7 +170,7 @@ void Explainer::tell_usage(const Trend& trend, ExplainView& view) const {
       then.time_to_full = time_to_full(space.free.n, then.bytes_growth, passed);
     }
     if (ago == view.since) view.from = then.time;
-    view.usage.push_back(std::move(then));
+    view.usage.push_back(then);
   }
 }
 
@@ -236,7 +236,7 @@ void Explainer::tell_own_user(const Caller& caller, const Trend& trend, ExplainV
     if (scope.name == name) own.usage = scope.usage;
   }
   compare(before(trend.window_begin(), &HistorySample::users, &SampledUser::uid), caller.uid, own);
-  view.users.assign(1, std::move(own));
+  view.users.assign(1, own);
 }
 
 // Of a part, the journal knows, as far as it reaches.

@@ -23,11 +23,12 @@ struct MetricLabel {
 
 class MetricFamilies {
  public:
-  void gauge(std::string_view name, std::string_view help, double value, MetricLabel label = {}) {
+  void gauge(std::string_view name, std::string_view help, double value,
+             const MetricLabel& label = {}) {
     add(name, help, prometheus::MetricType::Gauge, {label}).gauge.value = value;
   }
   void counter(std::string_view name, std::string_view help, double value,
-               std::vector<MetricLabel> labels = {}) {
+               const std::vector<MetricLabel>& labels = {}) {
     add(name, help, prometheus::MetricType::Counter, labels).counter.value = value;
   }
   void histogram(std::string_view name, std::string_view help, const RequestTimes::Histogram& of,

@@ -90,10 +90,10 @@ class RequestTimer {
 
   RequestTimer(RequestTimes& times, RequestKind kind)
       : times_(times), begun_{kind, std::chrono::steady_clock::now()} {
-    current_ = this;
+    current() = this;
   }
   ~RequestTimer() {
-    current_ = nullptr;
+    current() = nullptr;
     if (!handed_over_) done(times_, begun_);
   }
   RequestTimer(const RequestTimer&) = delete;
@@ -101,9 +101,10 @@ class RequestTimer {
 
   // Of the handler that runs on this thread; there is one.
   [[nodiscard]] static Begun hand_over() {
-    if (current_ == nullptr) return {};
-    current_->handed_over_ = true;
-    return current_->begun_;
+    RequestTimer* const timer = current();
+    if (timer == nullptr) return {};
+    timer->handed_over_ = true;
+    return timer->begun_;
   }
   static void done(RequestTimes& times, const Begun& begun) {
     if (begun.at != MonoTime{}) {
@@ -112,7 +113,11 @@ class RequestTimer {
   }
 
  private:
-  static inline thread_local RequestTimer* current_ = nullptr;
+  static RequestTimer*& current() {
+    thread_local RequestTimer* timer = nullptr;
+    return timer;
+  }
+
   RequestTimes& times_;
   const Begun begun_;
   bool handed_over_ = false;

@@ -31,7 +31,7 @@ std::optional<Duration> time_to_full(std::int64_t free, std::int64_t growth, Dur
   return std::chrono::round<std::chrono::seconds>(std::chrono::duration<double>(seconds));
 }
 
-Trend::Trend(HistorySample now, Duration window, std::vector<Duration> asked)
+Trend::Trend(HistorySample now, Duration window, const std::vector<Duration>& asked)
     : now_(std::move(now)), window_(window) {
   marks_.push_back({.ago = window, .before = {}, .after = {}});
   for (const Duration ago : asked) marks_.push_back({.ago = ago, .before = {}, .after = {}});

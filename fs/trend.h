@@ -22,7 +22,7 @@ class Trend {
  public:
   // `window`: what removals are told of, > 0. `asked`: other spans to look back, each > 0.
   // `now`: as it is, with the removals since the newest sample of a minute.
-  Trend(HistorySample now, Duration window, std::vector<Duration> asked);
+  Trend(HistorySample now, Duration window, const std::vector<Duration>& asked);
 
   // Reads the history. Errors: those of History; then little is known.
   [[nodiscard]] Status read(const History& history);

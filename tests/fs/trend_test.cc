@@ -45,8 +45,8 @@ class TrendTest : public testing::Test {
     }
     for (int i = by_minute; i >= 1; --i) put(Tier::minute, removing(kNow - i * 1min, 1));
   }
-  Trend read(Duration window, std::vector<Duration> asked = {}) {
-    Trend trend(sample(kNow), window, std::move(asked));
+  Trend read(Duration window, const std::vector<Duration>& asked = {}) {
+    Trend trend(sample(kNow), window, asked);
     EXPECT_EQ(error_of(trend.read(history_)), 0);
     return trend;
   }
