@@ -101,7 +101,7 @@ class Volume {
   // Seconds of processor time that the daemon has used.
   [[nodiscard]] double processor() const {
     double sum = 0;
-    const std::string tasks = "/proc/" + std::to_string(status()["daemon"]["pid"].get<int>());
+    const std::string tasks = "/proc/" + std::to_string(status()["pid"].get<int>());
     for (const auto& task : stdfs::directory_iterator(tasks + "/task")) {
       std::ifstream file(task.path() / "schedstat");
       std::uint64_t nanoseconds = 0;
