@@ -15,15 +15,6 @@ namespace {
 // A copy of at most this much is done on the thread that asked.
 constexpr std::size_t kQuickCopyBytes = 128 * 1024;
 
-// What a change of the content by somebody without CAP_FSETID does to setuid and setgid.
-Status drop_privileges(const Volume& volume, InodeId inode, int fd) {
-  const auto attributes = volume.backing.stat(fd, "");
-  if (!attributes || (attributes->stx_mode & (S_ISUID | S_ISGID)) == 0) return {};
-  const auto changed = volume.backing.change_mode(fd, without_privileges(attributes->stx_mode));
-  if (changed && volume.mode_changed) volume.mode_changed(inode);
-  return changed;
-}
-
 Result<std::int64_t> size_of(const Backing& backing, int fd) {
   const auto attributes = backing.stat(fd, "");
   if (!attributes) return std::unexpected(attributes.error());
@@ -34,6 +25,18 @@ Result<std::int64_t> size_of(const Backing& backing, int fd) {
 bool may_keep_privileges(const Caller& caller) { return caller.uid == 0; }
 
 }  // namespace
+
+Status Filesystem::drop_privileges(InodeId inode, int fd) {
+  const auto attributes = volume_.backing.stat(fd, "");
+  return attributes ? drop_privileges(inode, fd, *attributes) : Status{};
+}
+
+Status Filesystem::drop_privileges(InodeId inode, int fd, const Attributes& attributes) {
+  if ((attributes.stx_mode & (S_ISUID | S_ISGID)) == 0) return {};
+  const auto changed = volume_.backing.change_mode(fd, without_privileges(attributes.stx_mode));
+  if (changed && volume_.mode_changed) volume_.mode_changed(inode);
+  return changed;
+}
 
 Status Filesystem::resize(Inode& inode, Unit& unit, int fd, std::int64_t size,
                           FunctionRef<Result<std::int64_t>()> act) {
@@ -79,7 +82,7 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
   if (!size_lock || !inode.is_in(entered->unit())) return std::unexpected(kDefer);
   const std::int64_t present = inode.extent.size;
   if (clear_privileges) {
-    const auto dropped = drop_privileges(volume_, inode.id, file.fd());
+    const auto dropped = drop_privileges(inode.id, file.fd());
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::int64_t end = offset + static_cast<std::int64_t>(from.size());
@@ -114,7 +117,7 @@ Status Filesystem::allocate(const Caller& caller, OpenFile& file, int mode, off_
   const bool frees = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
   if (keeps_size && !frees && offset + length > present) return fail(EOPNOTSUPP);
   if (!may_keep_privileges(caller)) {
-    const auto dropped = drop_privileges(volume_, inode.id, file.fd());
+    const auto dropped = drop_privileges(inode.id, file.fd());
     if (!dropped) return dropped;
   }
   if (!frees) {
@@ -143,7 +146,7 @@ Result<std::size_t> Filesystem::copy(const Caller& caller, OpenFile& from, off_t
   const std::int64_t there = static_cast<std::int64_t>(source->stx_size) - from_offset;
   if (there <= 0) return 0;
   if (!may_keep_privileges(caller)) {
-    const auto dropped = drop_privileges(volume_, inode.id, to.fd());
+    const auto dropped = drop_privileges(inode.id, to.fd());
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::size_t count = std::min(length, static_cast<std::size_t>(there));

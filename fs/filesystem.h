@@ -235,6 +235,9 @@ class Filesystem {
   // ESTALE.
   [[nodiscard]] static bool lost_to_unlink(const Inode& inode, const Attributes& attributes)
       REQUIRES(inode.size_mu);
+  // What a change of the content by somebody without CAP_FSETID does to setuid and setgid.
+  [[nodiscard]] Status drop_privileges(InodeId inode, int fd);
+  [[nodiscard]] Status drop_privileges(InodeId inode, int fd, const Attributes& attributes);
   // Charges growth to `size`, runs `act`, keeps what `act` says the size has become; where it
   // fails, what the backing file `fd` says.
   [[nodiscard]] Status resize(Inode& inode, Unit& unit, int fd, std::int64_t size,

@@ -114,10 +114,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
   const auto attributes = volume_.backing.stat(fd->get(), "");
   if (!attributes) return std::unexpected(attributes.error());
   if (lost_to_unlink(object, *attributes)) return fail(ESTALE);
-  if (truncates && clear_privileges) {
-    (void)volume_.backing.change_mode(fd->get(), without_privileges(attributes->stx_mode));
-    if (volume_.mode_changed) volume_.mode_changed(id);
-  }
+  if (truncates && clear_privileges) (void)drop_privileges(id, fd->get(), *attributes);
   auto file = std::make_unique<OpenFile>(std::move(*fd), std::move(*inode));
   file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
   auto opened = register_open(object, std::move(file), *attributes, writable);
