@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "fs/agenda.h"
+#include "fs/lock_adoption.h"
 #include "fs/volume.h"
 
 namespace ebbfs {
@@ -88,10 +89,7 @@ class Census {
   [[nodiscard]] bool conclude() EXCLUDES(mu_);
 
   // What one directory is walked with.
-  struct Visit {
-    const Inode::Place& place;
-    int fd;
-    InodeId id;
+  struct Visit : WalkedDirectory {
     std::vector<std::string> locks;  // names that may be locks nobody has recorded
   };
   // False when it has to be walked again, because the unit could not be frozen.

@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "fs/census.h"
-#include "fs/lock_adoption.h"
 #include "fs/tree.h"
 #include "fs/unit_recovery.h"
 
@@ -59,7 +58,7 @@ bool Census::visit(const Inode::Place& place) {
     return true;
   }
   if (own->stx_nlink == 0) return true;
-  Visit visit{place, fd->get(), inode_id_of(volume_.backing, *own), {}};
+  Visit visit{{place, fd->get(), inode_id_of(volume_.backing, *own)}, {}};
   if (visit.id != kRootInode) saw(place.unit, *own);
   for (;;) {
     const auto names = next_names(fd->get());
@@ -85,9 +84,7 @@ void Census::visit_entry(Visit& visit, const std::string& name) {
     return;
   }
   saw(visit.place.unit, *attributes);
-  if (may_be_lock(volume_, {visit.place, visit.fd, visit.id}, name, *attributes)) {
-    visit.locks.push_back(name);
-  }
+  if (may_be_lock(volume_, visit, name, match, *attributes)) visit.locks.push_back(name);
 }
 
 // A directory, or the top of a unit.
@@ -136,7 +133,7 @@ bool Census::adopt_locks(const Visit& visit) {
   const UnitRef& unit = visit.place.unit;
   if (!unit->freeze(kPatience)) return unit->gone();
   for (const std::string& name : visit.locks) {
-    const auto due = adopt_lock(volume_, {visit.place, visit.fd, visit.id}, name, WallTime::min());
+    const auto due = adopt_lock(volume_, visit, name, WallTime::min());
     if (!due) continue;
     ++locks_found_;
     agenda_.due_at(*due);

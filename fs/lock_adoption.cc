@@ -65,7 +65,8 @@ class Below {
     const auto attributes = volume_.backing.stat(directory.fd, name.c_str());
     if (!attributes) return;
     if (!is_directory(*attributes)) {
-      if (may_be_lock(volume_, directory, name, *attributes)) locks.push_back(name);
+      const Match match = volume_.rules.classifier().step(directory.place.state, name);
+      if (may_be_lock(volume_, directory, name, match, *attributes)) locks.push_back(name);
       return;
     }
     const auto handle = volume_.backing.handle(directory.fd, name.c_str());
@@ -99,9 +100,8 @@ class Below {
 }  // namespace
 
 bool may_be_lock(const Volume& volume, const WalkedDirectory& directory, const std::string& name,
-                 const Attributes& attributes) {
+                 const Match& match, const Attributes& attributes) {
   if (!is_regular(attributes) && !S_ISLNK(attributes.stx_mode)) return false;
-  const Match match = volume.rules.classifier().step(directory.place.state, name);
   if (match.lock_class == kNoClass && match.git_lock_class == kNoClass) return false;
   return volume.locks.find(directory.id, name) == nullptr;
 }

@@ -22,9 +22,10 @@ struct WalkedDirectory {
   InodeId id;
 };
 
-// By its name and type: it may be a lock, and none is recorded there.
+// By its name, which `match` is of, and type: it may be a lock, and none is recorded there.
 [[nodiscard]] bool may_be_lock(const Volume& volume, const WalkedDirectory& directory,
-                               const std::string& name, const Attributes& attributes);
+                               const std::string& name, const Match& match,
+                               const Attributes& attributes);
 
 // Records `name` as a lock, if it is one and not recorded; made at its newest change, but not
 // before `made_min`. Gives when it is due. The unit is frozen, so that nobody takes the name
