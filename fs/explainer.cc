@@ -2,6 +2,7 @@
 #include "fs/explainer.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <map>
 #include <set>
@@ -17,6 +18,8 @@ namespace {
 
 using std::chrono::days;
 
+// That usage is told of, beside the window.
+constexpr std::array<Duration, 4> kSpans = {days(1), days(3), days(7), days(30)};
 constexpr std::size_t kWorkMax = 100'000;
 constexpr std::size_t kEventsMax = 100'000;
 // Of a kind of holder: so many that hold most, and so many more that have grown most.
@@ -120,7 +123,7 @@ std::vector<SurveyedUnit> Explainer::survey(const Caller& caller, const std::str
 }
 
 ExplainView Explainer::explain(const Caller& caller, const std::string& path, Duration since) {
-  Trend trend(sampler_.now(), since, {days(1), days(3), days(7), days(30)});
+  Trend trend(sampler_.now(), since, {kSpans.begin(), kSpans.end()});
   // Without it there is still the present.
   (void)trend.read(sampler_.history());
   const auto units = survey(caller, path);
@@ -155,7 +158,8 @@ void Explainer::tell_usage(const Trend& trend, ExplainView& view) const {
   now.bytes_used = space.used;
   now.inodes_used = space.inodes_used;
   view.usage.push_back(now);
-  std::set<Duration> asked = {days(1), days(3), days(7), days(30), view.since};
+  std::set<Duration> asked(kSpans.begin(), kSpans.end());
+  asked.insert(view.since);
   for (const Duration ago : asked) {
     UsageThenView then;
     then.ago = ago;

@@ -30,9 +30,13 @@ void RemovalTally::add(const EventRecord& event) {
   event_ = std::max(event_, event.sequence);
   const auto reason = removal_of(event.kind);
   if (!reason) return;
-  Counted& counted = counted_[{event.class_name, *reason}];
-  ++counted.count;
-  counted.usage += event.usage;
+  add(SampledRemovals{event.class_name, *reason, 1, event.usage});
+}
+
+void RemovalTally::add(const SampledRemovals& counted) {
+  Counted& all = counted_[{counted.class_name, counted.reason}];
+  all.count += counted.count;
+  all.usage += counted.usage;
 }
 
 Status RemovalTally::catch_up(UnitIndex& index) {

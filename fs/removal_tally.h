@@ -26,6 +26,7 @@ class RemovalTally {
   explicit RemovalTally(std::uint64_t event = 0) : event_(event) {}
 
   void add(const EventRecord& event);
+  void add(const SampledRemovals& counted);
   // Adds what the journal has got since. Errors: those of the index; what was read is counted.
   [[nodiscard]] Status catch_up(UnitIndex& index);
   // What was counted since `clear`, by class, then reason.

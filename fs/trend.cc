@@ -83,11 +83,7 @@ void Trend::look(const HistorySample& sample) {
 }
 
 void Trend::count(const HistorySample& sample) {
-  for (const SampledRemovals& one : sample.removals) {
-    Counted& counted = removed_[{one.class_name, one.reason}];
-    counted.count += one.count;
-    counted.usage += one.usage;
-  }
+  for (const SampledRemovals& one : sample.removals) removed_.add(one);
 }
 
 const HistorySample* Trend::then(Duration ago) const {
@@ -101,16 +97,6 @@ const HistorySample* Trend::then(Duration ago) const {
 const HistorySample* Trend::window_begin() const {
   if (const HistorySample* found = then(window_)) return found;
   return oldest_ ? &*oldest_ : nullptr;
-}
-
-std::vector<SampledRemovals> Trend::removals() const {
-  std::vector<SampledRemovals> all;
-  all.reserve(removed_.size());
-  for (const auto& [of, counted] : removed_) {
-    const auto& [class_name, reason] = of;
-    all.push_back({class_name, reason, counted.count, counted.usage});
-  }
-  return all;
 }
 
 }  // namespace ebbfs

@@ -6,12 +6,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <string>
-#include <tuple>
 #include <vector>
 
+#include "fs/removal_tally.h"
 #include "index/history.h"
 #include "index/history_sample.h"
 #include "index/types.h"
@@ -34,7 +32,7 @@ class Trend {
   // The same for the window, or the oldest sample there is; null where there is none.
   [[nodiscard]] const HistorySample* window_begin() const;
   // Removals in the window, by class, then reason.
-  [[nodiscard]] std::vector<SampledRemovals> removals() const;
+  [[nodiscard]] std::vector<SampledRemovals> removals() const { return removed_.removals(); }
 
   struct Held {
     WallTime since{};
@@ -59,11 +57,7 @@ class Trend {
   std::vector<Mark> marks_;  // that of the window first
   std::optional<HistorySample> oldest_;
   std::optional<Held> held_;
-  struct Counted {
-    std::uint64_t count = 0;
-    Usage usage;
-  };
-  std::map<std::tuple<std::string, RemovalReason>, Counted> removed_;
+  RemovalTally removed_;
 };
 
 // Until `free` is used up by what grew by `growth` in `time`, going on like that. Nothing when it
