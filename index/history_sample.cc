@@ -2,25 +2,17 @@
 #include "index/history_sample.h"
 
 #include "index/byte_codec.h"
+#include "index/record_fields.h"
 #include "index/schema.h"
 
 namespace ebbfs {
 
-template <>
-struct LastEnumerator<RemovalReason> {
-  static constexpr auto kValue = RemovalReason::request;
-};
 template <>
 struct LastEnumerator<HistorySample::Cleanup> {
   static constexpr auto kValue = HistorySample::Cleanup::grace;
 };
 
 // The order below is the order on disk: a change of it is a new kRecordVersion.
-
-template <typename Io, Same<Usage> T>
-void fields(Io& io, T& usage) {
-  io(usage.bytes, usage.inodes);
-}
 
 template <typename Io, Same<SampledClass> T>
 void fields(Io& io, T& one) {

@@ -2,6 +2,7 @@
 #include "index/record.h"
 
 #include "index/byte_codec.h"
+#include "index/record_fields.h"
 #include "index/schema.h"
 
 namespace ebbfs {
@@ -9,10 +10,6 @@ namespace ebbfs {
 template <>
 struct LastEnumerator<OwnerCertainty> {
   static constexpr auto kValue = OwnerCertainty::unknown;
-};
-template <>
-struct LastEnumerator<RemovalReason> {
-  static constexpr auto kValue = RemovalReason::request;
 };
 template <>
 struct LastEnumerator<TrashRecord::Stage> {
@@ -42,11 +39,6 @@ void fields(Io& io, T& process) {
 template <typename Io, Same<Owner> T>
 void fields(Io& io, T& owner) {
   io(owner.uid, owner.gid, owner.process, owner.boot.bytes, owner.pid_ns, owner.cgroup, owner.job);
-}
-
-template <typename Io, Same<Usage> T>
-void fields(Io& io, T& usage) {
-  io(usage.bytes, usage.inodes);
 }
 
 template <typename Io, Same<UsageCell> T>
