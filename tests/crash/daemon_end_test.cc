@@ -38,11 +38,8 @@ class DaemonEnd : public Crashing, public testing::WithParamInterface<const char
   void SetUp() override {
     Crashing::SetUp();
     if (IsSkipped()) return;
-    VolumeOptions options;
-    options.policy = crash_policy({.short_ttl = "1s"});
+    VolumeOptions options = killable(switch_, crash_policy({.short_ttl = "1s"}));
     options.transport = GetParam();
-    options.program = "ebbfs-crash";
-    options.launcher = switch_.launcher();
     volume_.emplace(options);
     furnish(*volume_);
   }

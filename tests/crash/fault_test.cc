@@ -27,16 +27,13 @@ namespace ebbfs::test {
 namespace {
 
 using namespace std::chrono_literals;
+
 class Faults : public Crashing {
  protected:
   void SetUp() override {
     Crashing::SetUp();
     if (IsSkipped()) return;
-    VolumeOptions options;
-    options.policy = crash_policy();
-    options.program = "ebbfs-crash";
-    options.launcher = disk_.launcher();
-    volume_.emplace(options);
+    volume_.emplace(killable(disk_));
     furnish(*volume_);
     run(*volume_, "ln -s f units/a/s; setfattr -n user.test -v x units/b/f; mkdir units/a/empty");
   }

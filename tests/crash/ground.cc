@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace ebbfs::test {
 
 std::string crash_policy(const CrashTimes& times) {
@@ -41,6 +43,14 @@ ttl = "{}"
 )",
                      times.retention, times.brake, times.short_ttl, times.orphan_grace,
                      times.lock_ttl);
+}
+
+VolumeOptions killable(const KillSwitch& disk, std::string policy) {
+  VolumeOptions options;
+  options.policy = std::move(policy);
+  options.program = "ebbfs-crash";
+  options.launcher = disk.launcher();
+  return options;
 }
 
 void run(MountedVolume& volume, const std::string& commands) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 
+#include "tests/crash/kill_board.h"
 #include "tests/support/mounted_volume.h"
 
 namespace ebbfs::test {
@@ -23,6 +24,9 @@ struct CrashTimes {
   std::string brake = {};  // further lines for [volume]
 };
 [[nodiscard]] std::string crash_policy(const CrashTimes& times = {});
+
+// The daemon with kill points, whose board `disk` is.
+[[nodiscard]] VolumeOptions killable(const KillSwitch& disk, std::string policy = crash_policy());
 
 using Prepare = std::function<void(MountedVolume&)>;
 // Whether it was acknowledged.

@@ -165,11 +165,7 @@ class KilledStarting : public Crashing {
   void SetUp() override {
     Crashing::SetUp();
     if (IsSkipped()) return;
-    VolumeOptions options;
-    options.policy = crash_policy();
-    options.program = "ebbfs-crash";
-    options.launcher = switch_.launcher();
-    volume_.emplace(options);
+    volume_.emplace(killable(switch_));
   }
   std::uint32_t walk_starts() {
     constexpr std::uint32_t kMax = 200;

@@ -39,12 +39,8 @@ class Walk {
  private:
   // Everything idle and stored as such, so that what the operation has to mark it marks itself.
   std::unique_ptr<MountedVolume> prepared() {
-    VolumeOptions options;
-    options.policy = operation_.policy;
-    options.program = "ebbfs-crash";
-    options.launcher = switch_.launcher();
     switch_.disarm();
-    auto volume = std::make_unique<MountedVolume>(options);
+    auto volume = std::make_unique<MountedVolume>(killable(switch_, operation_.policy));
     operation_.prepare(*volume);
     EXPECT_TRUE(exact_soon(*volume));
     if (before_.empty()) before_ = picture(*volume);
