@@ -80,7 +80,12 @@ is_dead_mount() {
   [[ $(LC_ALL=C stat -- "$1" 2>&1 >/dev/null) =~ 'endpoint is not connected'|'connection abort' ]]
 }
 
-# Adds to the running total of .ci/run, where there is one: passed, failed, skipped.
+# tally PASSED FAILED SKIPPED [FAILURE...]: adds to the running total of .ci/run, where there is one,
+# and to the failures that it names in the end.
 tally() {
-  if [[ -n ${EBBFS_TALLY:-} ]]; then printf '%s %s %s\n' "$1" "$2" "$3" >>"$EBBFS_TALLY"; fi
+  [[ -n ${EBBFS_TALLY:-} ]] || return 0
+  {
+    printf '%s %s %s\n' "$1" "$2" "$3"
+    if (($# > 3)); then printf 'failed: %s\n' "${@:4}"; fi
+  } >>"$EBBFS_TALLY"
 }
