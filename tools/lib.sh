@@ -80,8 +80,8 @@ is_dead_mount() {
   [[ $(LC_ALL=C stat -- "$1" 2>&1 >/dev/null) =~ 'endpoint is not connected'|'connection abort' ]]
 }
 
-# tally PASSED FAILED SKIPPED [FAILURE...]: adds to the running total of .ci/run, where there is one,
-# and to the failures that it names in the end.
+# tally PASSED FAILED SKIPPED [FAILURE...]: adds to the running total of .ci/run, where there is
+# one, and to the failures that it names in the end.
 tally() {
   [[ -n ${EBBFS_TALLY:-} ]] || return 0
   {
