@@ -80,7 +80,8 @@ class Attempt {
     has_worktree_ = true;
     settle_in();
     if (!write_payload()) return Ending::work_refused;
-    std::this_thread::sleep_for(fate_ == Fate::killed_at_work ? job_.until_kill : job_.work);
+    std::this_thread::sleep_for((fate_ == Fate::killed_at_work ? job_.until_kill : job_.work) *
+                                site_.hour);
     if (fate_ == Fate::killed_at_work) die();
     return look_around() ? Ending::done : Ending::robbed;
   }

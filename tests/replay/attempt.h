@@ -19,6 +19,7 @@ struct Site {
   std::string volume;
   std::string scratch;  // outside of the volume: the repositories' guards, what git says
   int repositories = 0;
+  double hour = 1;  // seconds that an hour of the plan takes
   // Of shared_number(): locks and worktrees of theirs that went while they lived.
   std::atomic<int>* live_removed = nullptr;
 };

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
 #include <exception>
 #include <fstream>
 #include <random>
@@ -22,11 +24,16 @@
 #include "tests/support/mounted_volume.h"
 
 namespace ebbfs::replay {
+
+constexpr double kLongestHour = 10;
+
 namespace {
 
+constexpr int kTrial = 100;    // jobs
+constexpr double kLeft = 1.5;  // so much more than is needed, for bad moments
+
 struct Options {
-  int days = kDays;
-  unsigned seed = 0;
+  Settings settings{.hour = 0};  // without an hour: as the machine can
   std::string only;
   bool in_turn = false;
   bool json = false;
@@ -36,14 +43,14 @@ struct Options {
 // A side at work in its own process, which sends a line for each sample and one for the outcome.
 class Worker {
  public:
-  Worker(const std::string& name, const Options& options) : name_(name) {
+  Worker(const std::string& name, const Settings& settings) : name_(name) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("fork");
     if (pid_ == 0) {
       ::close(ends[0]);
-      ::_exit(work(name, options, ends[1]));
+      ::_exit(work(name, settings, ends[1]));
     }
     ::close(ends[1]);
     from_.reset(ends[0]);
@@ -82,7 +89,7 @@ class Worker {
   }
 
  private:
-  static int work(const std::string& name, const Options& options, int to) {
+  static int work(const std::string& name, const Settings& settings, int to) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const auto send = [to](const nlohmann::json& message) {
       const std::string line =
@@ -94,7 +101,7 @@ class Worker {
       }
     };
     try {
-      send(run_side(name, options.days, options.seed, send));
+      send(run_side(name, settings, send));
       return 0;
     } catch (const std::exception& error) {
       std::fprintf(stderr, "\nreplay: %s: %s\n", name.c_str(), error.what());
@@ -136,11 +143,11 @@ class Progress {
   int day_ = -1;
 };
 
-std::vector<Outcome> run_together(const std::vector<std::string>& names, const Options& options) {
+std::vector<Outcome> run_together(const std::vector<std::string>& names, const Settings& settings) {
   std::vector<std::unique_ptr<Worker>> workers;
   std::vector<pollfd> watched;
   for (const std::string& name : names) {
-    workers.push_back(std::make_unique<Worker>(name, options));
+    workers.push_back(std::make_unique<Worker>(name, settings));
     watched.push_back({.fd = workers.back()->fd(), .events = POLLIN, .revents = 0});
   }
   Progress progress;
@@ -152,20 +159,31 @@ std::vector<Outcome> run_together(const std::vector<std::string>& names, const O
       watched[i].revents = 0;
       --open;
     }
-    progress.show(workers);
+    if (settings.trial == 0) progress.show(workers);
   }
-  Progress::end();
+  if (settings.trial == 0) Progress::end();
   std::vector<Outcome> outcomes;
   for (const auto& worker : workers) outcomes.push_back(worker->outcome());
   return outcomes;
 }
 
-std::vector<Outcome> run_all(const Options& options) {
-  if (!options.only.empty()) return run_together({options.only}, options);
-  if (!options.in_turn) return run_together({kBare, kEbbfs}, options);
-  std::vector<Outcome> outcomes = run_together({kBare}, options);
-  outcomes.push_back(run_together({kEbbfs}, options).front());
+std::vector<Outcome> run_all(const Options& options, const Settings& settings) {
+  if (!options.only.empty()) return run_together({options.only}, settings);
+  if (!options.in_turn) return run_together({kBare, kEbbfs}, settings);
+  std::vector<Outcome> outcomes = run_together({kBare}, settings);
+  outcomes.push_back(run_together({kEbbfs}, settings).front());
   return outcomes;
+}
+
+// A second, or as much as this machine needs for an hour's jobs, as it is loaded now.
+double hour_for_this_machine(const Options& options) {
+  Settings trial = options.settings;
+  trial.hour = 1;
+  trial.trial = kTrial;
+  double slowest = 0;
+  for (const Outcome& side : run_all(options, trial)) slowest = std::max(slowest, side.seconds);
+  const double needed = slowest / kTrial * kJobsPerDay / 24 * kLeft;
+  return std::clamp(std::ceil(needed * 10) / 10, 1.0, kLongestHour);
 }
 
 int run(const Options& options) {
@@ -175,28 +193,28 @@ int run(const Options& options) {
     std::printf("SKIP: %s\n", why->c_str());
     return 77;
   }
-  std::fprintf(stderr, "%d days at an hour a second, %d jobs, %.0f MB, seed %u\n", options.days,
-               options.days * kJobsPerDay, static_cast<double>(volume_bytes(options.days)) / 1e6,
-               options.seed);
-  const std::vector<Outcome> sides = run_all(options);
+  Settings settings = options.settings;
+  if (settings.hour == 0) settings.hour = hour_for_this_machine(options);
+  const std::string pace = fmt::format("{} days at an hour in {:g} s, seed {}", settings.days,
+                                       settings.hour, settings.seed);
+  std::fprintf(stderr, "%s, %d jobs, %.0f MB\n", pace.c_str(), settings.days * kJobsPerDay,
+               static_cast<double>(volume_bytes(settings.days)) / 1e6);
+  const std::vector<Outcome> sides = run_all(options, settings);
   const std::string wrong = complaints(sides);
   if (options.json) {
-    const nlohmann::json all{{"days", options.days},
-                             {"seed", options.seed},
-                             {"as_promised", wrong.empty()},
-                             {"complaints", wrong},
-                             {"sides", sides}};
+    const nlohmann::json all{
+        {"days", settings.days},        {"seed", settings.seed}, {"seconds_an_hour", settings.hour},
+        {"as_promised", wrong.empty()}, {"complaints", wrong},   {"sides", sides}};
     std::printf("%s\n", all.dump(1).c_str());
   } else {
-    std::printf("The incident, replayed: %d days at an hour a second, seed %u\n\n%s\n%s\n%s",
-                options.days, options.seed, plot(sides, options.days).c_str(), table(sides).c_str(),
-                lag(sides).c_str());
+    std::printf("The incident, replayed: %s\n\n%s\n%s\n%s", pace.c_str(),
+                plot(sides, settings.days).c_str(), table(sides).c_str(), lag(sides).c_str());
   }
   if (!options.svg_file.empty()) {
-    std::ofstream(options.svg_file) << svg(sides, options.days, options.seed);
+    std::ofstream(options.svg_file) << svg(sides, settings.days, pace);
   }
   if (!wrong.empty()) {
-    std::fprintf(stderr, "NOT AS PROMISED (seed %u)\n%s", options.seed, wrong.c_str());
+    std::fprintf(stderr, "NOT AS PROMISED (seed %u)\n%s", settings.seed, wrong.c_str());
     for (const Outcome& side : sides) {
       if (side.name != kBare) std::fprintf(stderr, "git said last: %s\n", side.git_said.c_str());
     }
@@ -210,11 +228,14 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   namespace replay = ebbfs::replay;
   replay::Options options;
-  options.seed = std::random_device()();
+  options.settings.seed = std::random_device()();
   CLI::App app("Replays the incident on a bare volume and on ebbfs.");
-  app.add_option("--days", options.days, "how many of the 30, at least 3")
+  app.add_option("--days", options.settings.days, "how many of the 30, at least 3")
       ->check(CLI::Range(3, 30));
-  app.add_option("--seed", options.seed, "of an earlier replay: the same jobs");
+  app.add_option("--seed", options.settings.seed, "of an earlier replay: the same jobs");
+  app.add_option("--hour", options.settings.hour,
+                 "seconds that an hour takes; without: 1, or what this machine needs")
+      ->check(CLI::Range(1.0, replay::kLongestHour));
   app.add_option("--only", options.only, "one side")
       ->check(CLI::IsMember({replay::kBare, replay::kEbbfs}));
   app.add_flag("--in-turn", options.in_turn, "one side after the other");

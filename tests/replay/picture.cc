@@ -173,7 +173,7 @@ std::string plot(const std::vector<Outcome>& sides, int days) {
                             kColumns - 6, fmt::format("day {}", days));
 }
 
-std::string svg(const std::vector<Outcome>& sides, int days, unsigned seed) {
+std::string svg(const std::vector<Outcome>& sides, int days, const std::string& pace) {
   const Frame space{.top = 100, .height = 220};
   const Frame failed{.top = 380, .height = 90};
   double most_failed = 1;
@@ -194,9 +194,9 @@ std::string svg(const std::vector<Outcome>& sides, int days, unsigned seed) {
       "<svg xmlns='http://www.w3.org/2000/svg' width='880' height='510' viewBox='0 0 880 510' "
       "font-family='sans-serif' font-size='11'>\n"
       "<rect width='100%' height='100%' fill='white'/>\n"
-      "<text x='60' y='20' font-size='14' font-weight='bold'>The incident, replayed: {} days at an "
-      "hour a second, seed {}</text>\n{}{}</svg>\n",
-      days, seed, legend(sides), body);
+      "<text x='60' y='20' font-size='14' font-weight='bold'>The incident, replayed: {}</text>\n"
+      "{}{}</svg>\n",
+      pace, legend(sides), body);
 }
 
 std::string table(const std::vector<Outcome>& sides) {

@@ -12,8 +12,8 @@ namespace ebbfs::replay {
 
 // Space used over the days, one letter a side, for a terminal.
 [[nodiscard]] std::string plot(const std::vector<Outcome>& sides, int days);
-// The same as SVG, with the jobs that failed below.
-[[nodiscard]] std::string svg(const std::vector<Outcome>& sides, int days, unsigned seed);
+// The same as SVG, with the jobs that failed below. `pace` goes into the title.
+[[nodiscard]] std::string svg(const std::vector<Outcome>& sides, int days, const std::string& pace);
 [[nodiscard]] std::string table(const std::vector<Outcome>& sides);
 // What is not as it has to be, a line each; empty when all is: the bare volume fills, then refuses
 // locks and fails jobs; on ebbfs no job fails and nothing that lives is removed.

@@ -74,6 +74,14 @@ std::vector<Job> make_plan(int days, unsigned seed) {
   return jobs;
 }
 
+std::vector<Job> make_trial(int jobs) {
+  std::vector<Job> trial;
+  for (int number = 0; number < jobs; ++number) {
+    trial.push_back({.number = number, .payload_bytes = kPayloadBytes});
+  }
+  return trial;
+}
+
 std::int64_t volume_bytes(int days) { return kVolumeBytes * days / kDays; }
 
 }  // namespace ebbfs::replay

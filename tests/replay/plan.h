@@ -9,7 +9,8 @@
 //   each attempt at a job takes 3 locks under names of its own, so 11,847 / 3 = 3,949 attempts were
 //   killed, in 27 x 600 = 16,200 jobs: about one attempt in five;
 //   2,306 of those 3,949 had got as far as a worktree; 43 GB / 2,306 = 18.6 MB each.
-// Time runs 3,600 times as fast, and bytes are a 50th: a volume of 860 MB, 25 jobs a second.
+// Time runs 3,600 times as fast, and bytes are a 50th: a volume of 860 MB, 25 jobs a second. On a
+// machine that cannot do that many, an hour takes longer than a second.
 #pragma once
 
 #include <array>
@@ -19,7 +20,7 @@
 
 namespace ebbfs::replay {
 
-using Time = std::chrono::milliseconds;  // of the replay
+using Time = std::chrono::milliseconds;  // of the replay, where an hour is a second
 
 inline constexpr int kDays = 30;
 inline constexpr int kFullOnDay = 27;
@@ -56,6 +57,8 @@ struct Job {
 
 // In the order of `due`. `days` is at least 1.
 [[nodiscard]] std::vector<Job> make_plan(int days, unsigned seed);
+// To see how many a machine can do: all due at once, none with anything to wait for.
+[[nodiscard]] std::vector<Job> make_trial(int jobs);
 // Of a volume that these days fill as the 30 days filled that of the incident. Below 3 days also
 // what a day leaves behind, which is the least that there can be with a TTL of a day, fills it.
 [[nodiscard]] std::int64_t volume_bytes(int days);

@@ -2,6 +2,7 @@
 #include "tests/replay/side.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/statfs.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <queue>
 #include <ranges>
@@ -31,21 +33,25 @@ using Clock = std::chrono::steady_clock;
 // time. So they are in the replay what five hours would be in the incident. Nothing is adopted.
 constexpr const char* kPolicy = R"(
 [volume]
-trash_retention = "1s"
+trash_retention = "{hour}ms"
 adopt_grace = "0s"
 [[class]]
 name = "worktree"
 kind = "tree"
 match = ["worktrees/*"]
-ttl = "24s"
-keep = "1s"
+ttl = "{day}ms"
+keep = "{hour}ms"
 [[class]]
 name = "lock"
 kind = "lock"
-match = ["locks/**", "{git}/**/*.lock"]
+match = ["locks/**", "{{git}}/**/*.lock"]
 orphan_grace = "5s"
 ttl = "5m"
 )";
+std::string policy(double hour) {
+  return fmt::format(kPolicy, fmt::arg("hour", std::lround(hour * 1000)),
+                     fmt::arg("day", std::lround(24 * hour * 1000)));
+}
 constexpr auto kPastTheGrace = 7s;
 
 constexpr int kRepositories = 16;
@@ -64,21 +70,25 @@ struct Try {
 
 class Side {
  public:
-  Side(const std::string& name, int days, unsigned seed, std::function<void(const Sample&)> tell)
+  Side(const std::string& name, const Settings& settings, std::function<void(const Sample&)> tell)
       : tell_(std::move(tell)),
-        plan_(make_plan(days, seed)),
-        end_(days * kDay),
+        plan_(settings.trial > 0 ? make_trial(settings.trial)
+                                 : make_plan(settings.days, settings.seed)),
+        end_(settings.trial > 0 ? Time(0) : settings.days * kDay),
         give_up_(end_ + std::max(kPatience, end_ / 2)),
-        volume_({.size = std::to_string(volume_bytes(days)), .policy = kPolicy, .bare = true}),
+        volume_({.size = std::to_string(volume_bytes(settings.days)),
+                 .policy = policy(settings.hour),
+                 .bare = true}),
         backing_(::open(volume_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (name != kBare) volume_.mount();
     outcome_.name = name;
-    outcome_.volume_bytes = volume_bytes(days);
+    outcome_.volume_bytes = volume_bytes(settings.days);
     outcome_.jobs = static_cast<int>(plan_.size());
     for (const Job& job : plan_) waiting_.push({.due = job.due, .job = &job});
     site_ = {.volume = volume_.path(),
              .scratch = std::filesystem::path(volume_.path()).parent_path(),
              .repositories = kRepositories,
+             .hour = settings.hour,
              .live_removed = shared_number()};
     prepare(site_);
   }
@@ -99,12 +109,15 @@ class Side {
       wait(child, next_sample);
       reap();
     }
+    outcome_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     finish();
     return std::move(outcome_);
   }
 
  private:
-  [[nodiscard]] Time now() const { return std::chrono::duration_cast<Time>(Clock::now() - begin_); }
+  [[nodiscard]] Time now() const {
+    return std::chrono::duration_cast<Time>((Clock::now() - begin_) / site_.hour);
+  }
 
   void start_what_is_due() {
     while (!waiting_.empty() && waiting_.top().due <= now() && running_.size() < kWorkers) {
@@ -135,8 +148,9 @@ class Side {
     if (!waiting_.empty() && running_.size() < kWorkers) {
       until = std::min(until, waiting_.top().due);
     }
-    const Time span = std::clamp(until - now(), Time(0), Time(500));
-    const timespec limit{.tv_sec = 0, .tv_nsec = std::chrono::nanoseconds(span).count()};
+    const double seconds =
+        std::clamp(std::chrono::duration<double>(until - now()).count() * site_.hour, 0.0, 0.5);
+    const timespec limit{.tv_sec = 0, .tv_nsec = std::lround(seconds * 1e9)};
     ::sigtimedwait(&child, nullptr, &limit);
   }
 
@@ -257,9 +271,9 @@ class Side {
 
 }  // namespace
 
-Outcome run_side(const std::string& name, int days, unsigned seed,
+Outcome run_side(const std::string& name, const Settings& settings,
                  const std::function<void(const Sample&)>& tell) {
-  return Side(name, days, seed, tell).run();
+  return Side(name, settings, tell).run();
 }
 
 }  // namespace ebbfs::replay

@@ -45,8 +45,9 @@ struct Outcome {
   int not_put_away = 0;
   int live_removed = 0;  // locks and worktrees of processes that lived
   int locks_after_grace = 0;
-  bool accounts_exact = true;  // as `ebbctl check` says; of a bare volume there is nothing to say
-  double late_seconds_most = 0;
+  bool accounts_exact = true;    // as `ebbctl check` says; of a bare volume there is nothing to say
+  double seconds = 0;            // until the last job was done or left
+  double late_seconds_most = 0;  // where an hour is a second
   double late_seconds_mean = 0;
   std::string git_said = {};  // the last of its complaints
   std::vector<Sample> samples;
@@ -57,14 +58,21 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Outcome, name, volume_bytes, jobs, jobs_done,
                                    jobs_left, last_jobs, last_jobs_failed, first_failure_day,
                                    attempts, killed, locks_without_space, locks_refused,
                                    worktrees_refused, work_refused, robbed, not_put_away,
-                                   live_removed, locks_after_grace, accounts_exact,
+                                   live_removed, locks_after_grace, accounts_exact, seconds,
                                    late_seconds_most, late_seconds_mean, git_said, samples)
 
 inline const std::string kBare = "bare";
 inline const std::string kEbbfs = "ebbfs";
 
+struct Settings {
+  int days = kDays;
+  unsigned seed = 0;
+  double hour = 1;  // seconds that it takes
+  int trial = 0;    // if not 0: so many jobs at once instead of those days
+};
+
 // `name`: kBare or kEbbfs. Throws std::runtime_error when that cannot be run.
-[[nodiscard]] Outcome run_side(const std::string& name, int days, unsigned seed,
+[[nodiscard]] Outcome run_side(const std::string& name, const Settings& settings,
                                const std::function<void(const Sample&)>& tell);
 
 }  // namespace ebbfs::replay
