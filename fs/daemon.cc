@@ -16,6 +16,7 @@
 #include <memory>
 #include <thread>
 
+#include "fs/capabilities.h"
 #include "fs/census.h"
 #include "fs/checker.h"
 #include "fs/control.h"
@@ -451,6 +452,9 @@ std::expected<int, std::string> run_daemon(const Options& options,
   if (!guardian) spdlog::warn("event=unguarded errno={}", code(guardian.error()));
   if (const auto prepared = prepare_credentials(); !prepared) {
     return cannot("cannot prepare credentials", prepared.error(), " (needs root)");
+  }
+  if (const auto given_up = keep_daemon_capabilities(!options.metrics.empty()); !given_up) {
+    return cannot("cannot give up capabilities", given_up.error(), "");
   }
   if (const int cleared = clear_dead_mounts(options.mountpoint); cleared > 0) {
     spdlog::warn("event=dead_mount_cleared mount={} count={}", options.mountpoint, cleared);

@@ -11,11 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <utility>
+
+#include "fs/capabilities.h"
 
 namespace ebbfs {
 namespace {
@@ -80,6 +83,8 @@ class Watch {
     }
     connection_ = connection;
     switch_ = std::move(*file);
+    // What is held is enough.
+    (void)keep_capabilities({});
   }
 
   [[nodiscard]] bool daemon_ended() const {
@@ -111,6 +116,8 @@ void guard(const UniqueFd& orders, pid_t daemon) {
   ::prctl(PR_SET_NAME, "ebbfs-guardian");
   if (::chdir("/") != 0) return;
   const auto self = static_cast<unsigned>(orders.get());
+  static constexpr std::array kOpensTheSwitch{CAP_SYS_ADMIN};
+  (void)keep_capabilities(kOpensTheSwitch);
   if (self > 3) (void)::close_range(3, self - 1, 0);
   (void)::close_range(self + 1, ~0U, 0);
   sigset_t ended;

@@ -9,7 +9,13 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <span>
+#include <string>
 
+#include "fs/capabilities.h"
 #include "tests/support/mounted_volume.h"
 
 namespace ebbfs::test {
@@ -66,6 +72,60 @@ TEST(Supervision, IsNotToldOfADaemonInTheBackground) {
   EXPECT_EQ(shell("umount " + volume.path()).exit_code, 0);
   EXPECT_TRUE(eventually([&] { return ::kill(daemon, 0) != 0; }, std::chrono::seconds(20)));
   EXPECT_EQ(supervisor.heard(0), "nothing");
+}
+
+// A line of /proc/PID/status that holds a set of capabilities; nothing when there is none.
+std::optional<std::uint64_t> capabilities(const std::string& process, const std::string& line) {
+  std::ifstream status("/proc/" + process + "/status");
+  for (std::string text; std::getline(status, text);) {
+    if (text.starts_with(line + ":")) return std::stoull(text.substr(line.size() + 1), nullptr, 16);
+  }
+  return std::nullopt;
+}
+
+std::uint64_t set_of(std::span<const int> capabilities) {
+  std::uint64_t set = 0;
+  for (const int one : capabilities) set |= std::uint64_t{1} << static_cast<unsigned>(one);
+  return set;
+}
+
+TEST(Supervision, TheDaemonHoldsTheCapabilitiesThatItNamesAndNoOthers) {
+  if (const auto why = MountedVolume::cannot_run("tmpfs")) GTEST_SKIP() << *why;
+  const std::uint64_t named = set_of(kDaemonCapabilities);
+  const std::uint64_t own = capabilities("self", "CapPrm").value();
+  const MountedVolume volume;
+  const std::string daemon = std::to_string(volume.daemon());
+  EXPECT_EQ(capabilities(daemon, "CapBnd"), named & capabilities("self", "CapBnd").value());
+  EXPECT_EQ(capabilities(daemon, "CapPrm"), named & own);
+  EXPECT_EQ(capabilities(daemon, "CapEff"), named & own);
+  EXPECT_EQ(capabilities(daemon, "CapInh"), 0U);
+  EXPECT_EQ(capabilities(daemon, "CapAmb"), 0U);
+  // Each of its threads, as they are made before and after.
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + daemon + "/task")) {
+    const std::string name = daemon + "/task/" + thread.path().filename().string();
+    EXPECT_EQ(capabilities(name, "CapPrm"), named & own) << name;
+  }
+}
+
+TEST(Supervision, TheGuardianHoldsNoCapabilities) {
+  if (const auto why = MountedVolume::cannot_run("tmpfs")) GTEST_SKIP() << *why;
+  const MountedVolume volume;
+  const std::string daemon = std::to_string(volume.daemon());
+  std::ifstream children("/proc/" + daemon + "/task/" + daemon + "/children");
+  std::string guardian;
+  ASSERT_TRUE(children >> guardian);
+  // Once it has opened its switch.
+  EXPECT_TRUE(
+      eventually([&] { return capabilities(guardian, "CapPrm") == 0U; }, std::chrono::seconds(10)));
+  EXPECT_EQ(capabilities(guardian, "CapEff"), 0U);
+}
+
+TEST(Supervision, AMetricsPortMayBeALowOne) {
+  if (const auto why = MountedVolume::cannot_run("tmpfs")) GTEST_SKIP() << *why;
+  const MountedVolume volume({.arguments = {"--metrics", "127.0.0.1:1"}});
+  const std::uint64_t held = capabilities(std::to_string(volume.daemon()), "CapPrm").value();
+  const std::uint64_t low_ports = set_of(std::array{kMetricsCapability});
+  EXPECT_EQ(held & low_ports, low_ports & capabilities("self", "CapPrm").value());
 }
 
 }  // namespace
