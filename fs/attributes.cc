@@ -64,8 +64,14 @@ Result<Attributes> Filesystem::get_attributes(InodeId id, OpenFile* file) {
   const auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto fd = any_fd(**inode);
-  if (!fd) return std::unexpected(fd.error());
-  return volume_.backing.stat((*fd)->get(), "");
+  if (fd) return volume_.backing.stat((*fd)->get(), "");
+  if (const auto last = removed_.find(id, (*inode)->handle())) return *last;
+  return std::unexpected(fd.error());
+}
+
+void Filesystem::forget(InodeId inode, std::uint64_t lookups) {
+  volume_.inodes.forget(inode, lookups);
+  if (!removed_.empty() && !volume_.inodes.find(inode)) removed_.erase(inode);
 }
 
 Status Filesystem::change_size(const Caller& caller, Inode& inode, Unit& unit, OpenFile* file,

@@ -26,6 +26,7 @@
 #include <string_view>
 
 #include "fs/function_ref.h"
+#include "fs/removed_directories.h"
 #include "fs/request.h"
 #include "fs/volume.h"
 
@@ -112,7 +113,7 @@ class Filesystem {
   [[nodiscard]] Status remove_xattr(const Caller& caller, InodeId inode, const char* name);
   [[nodiscard]] Result<struct statvfs> filesystem_stat(InodeId inode);
 
-  void forget(InodeId inode, std::uint64_t lookups) { volume_.inodes.forget(inode, lookups); }
+  void forget(InodeId inode, std::uint64_t lookups);
   [[nodiscard]] std::uint64_t open_files() const { return open_files_.load(); }
 
  private:
@@ -256,6 +257,7 @@ class Filesystem {
   const std::uint64_t open_files_max_;
   std::function<void(const FileHandle&)> directory_moved_;  // set before requests are served
   std::atomic<std::uint64_t> open_files_{0};
+  RemovedDirectories removed_;
 };
 
 }  // namespace ebbfs

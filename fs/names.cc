@@ -301,6 +301,10 @@ Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
     if (last) settle_gone(victim);
     // A descriptor of it would keep the inode.
     volume_.directories.erase(InodeId{victim.attributes.stx_ino});
+    if (victim.inode && is_directory(victim.attributes)) {
+      removed_.add(victim.inode->id, victim.inode->handle(), victim.attributes,
+                   volume_.clock.wall_now());
+    }
     return {};
   }
   Inode& inode = *victim.inode;

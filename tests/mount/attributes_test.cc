@@ -216,6 +216,40 @@ TEST_P(Attributes, ExtendedAttributesAreKeptListedAndRemoved) {
   EXPECT_EQ(::setxattr(at("dir").c_str(), "user.d", "d", 1, 0), 0);
 }
 
+// xfstests generic/035 asks for this.
+TEST_P(Attributes, OfARemovedDirectoryThatIsOpenShowNoLinks) {
+  for (const char* dir : {"removed", "replaced", "other"}) {
+    ASSERT_EQ(::mkdir(at(dir).c_str(), 0750), 0);
+  }
+  const UniqueFd removed(::open(at("removed").c_str(), O_RDONLY | O_DIRECTORY));
+  const UniqueFd replaced(::open(at("replaced").c_str(), O_RDONLY | O_DIRECTORY));
+  struct stat before{};
+  ASSERT_EQ(::fstat(removed.get(), &before), 0);
+  ASSERT_EQ(::rmdir(at("removed").c_str()), 0);
+  ASSERT_EQ(::rename(at("other").c_str(), at("replaced").c_str()), 0);
+  for (const int fd : {removed.get(), replaced.get()}) {
+    struct stat after{};
+    ASSERT_EQ(errno_of(::fstat(fd, &after)), 0);
+    EXPECT_EQ(after.st_nlink, 0U);
+    EXPECT_EQ(after.st_mode, S_IFDIR | 0750U);
+  }
+  struct stat after{};
+  ASSERT_EQ(::fstat(removed.get(), &after), 0);
+  EXPECT_EQ(after.st_ino, before.st_ino);
+}
+
+TEST_P(Attributes, OfADirectoryInThePlaceOfARemovedOneThatIsOpenAreItsOwn) {
+  ASSERT_EQ(::mkdir(at("dir").c_str(), 0750), 0);
+  const UniqueFd removed(::open(at("dir").c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_EQ(::rmdir(at("dir").c_str()), 0);
+  for (int i = 0; i < 20; ++i) {
+    const std::string anew = at("dir" + std::to_string(i));
+    ASSERT_EQ(::mkdir(anew.c_str(), 0701), 0);
+    EXPECT_EQ(mode_of(anew), 0701U);
+    EXPECT_EQ(status_of(anew).st_nlink, 2U);
+  }
+}
+
 class Acls : public OnEachFilesystem {
  protected:
   void SetUp() override {
