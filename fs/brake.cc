@@ -132,11 +132,9 @@ void Brake::look_at_due(WallTime not_before) {
   // As a rule there are few, and nothing to count.
   const auto enough = static_cast<std::size_t>(
       std::min<std::uint64_t>(rule.brake_units, std::numeric_limits<std::size_t>::max() - 1) + 1);
-  const auto first = volume_.index.due(now, enough);
-  if (!first || first->size() < enough) return;
-  const auto due = volume_.index.due(now, std::numeric_limits<std::size_t>::max());
-  if (!due) return;
-  const std::uint64_t units = count_due(*due, now, resumed);
+  if (volume_.index.due_units(now, enough).size() < enough) return;
+  const auto due = volume_.index.due_units(now, std::numeric_limits<std::size_t>::max());
+  const std::uint64_t units = count_due(due, now, resumed);
   if (!is_mass_expiry(units, all, rule)) return;
   const MutexLock lock(mu_);
   set(Cause::mass, units, all, {});
@@ -147,7 +145,6 @@ std::uint64_t Brake::count_due(const std::vector<Deadline>& due, WallTime now,
                                WallTime resumed) const {
   std::uint64_t count = 0;
   for (const Deadline& deadline : due) {
-    if (deadline.kind != Deadline::Kind::unit) continue;
     const UnitRef unit = volume_.units.find(UnitId{deadline.id});
     if (unit == nullptr || unit->is_root() || unit->opens() > 0) continue;
     const UnitRecord record = unit->record();

@@ -17,10 +17,6 @@ constexpr std::size_t kInodesMax = 4096;
 constexpr std::size_t kFirstLineMax = 256;
 constexpr Duration kBrakeRetry = std::chrono::seconds(10);
 
-bool has_ended(const OwnerState& owner) {
-  return owner.life != OwnerState::Life::alive && owner.life != OwnerState::Life::unknown;
-}
-
 // So long as it is judged, a lock that nobody could time is due.
 ClassRule without_clocks(ClassRule rule) {
   rule.orphan_grace = Duration::zero();
@@ -30,7 +26,7 @@ ClassRule without_clocks(ClassRule rule) {
 
 }  // namespace
 
-std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks clocks) {
+std::optional<LockReaper::Judged> LockReaper::judge_record(const LockRef& lock) {
   Judged judged;
   OwnerState known;
   {
@@ -39,46 +35,59 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
     judged.record = lock->record;
     known = lock->owner_state;
   }
-  const auto policy = volume_.rules.policy();
-  const ClassRule* rule = policy->find_class(judged.record.class_name);
-  if (rule == nullptr) return std::nullopt;
-  judged.rule = *rule;
-  judged.owner = owner_now(judged.record, known, *rule);
-  judged.owner_verdict = judge_owner(judged.record, judged.owner, *rule);
-  judged.sight = look(judged.record);
-  if (judged.sight.name != Sight::Name::same) return judged;
-
-  const WallTime now = volume_.clock.wall_now();
-  const bool timed = clocks == Clocks::apply;
-  const ClassRule in_force = timed ? *rule : without_clocks(*rule);
-  const WallTime from = timed ? not_before(judged.record) : WallTime::min();
+  judged.policy = volume_.rules.policy();
+  judged.rule = judged.policy->find_class(judged.record.class_name);
+  if (judged.rule == nullptr) return std::nullopt;
+  judged.owner = owner_now(judged.record, known, *judged.rule);
+  judged.owner_verdict = judge_owner(judged.record, judged.owner, *judged.rule);
   judged.seen.open = Answer::no;
   judged.seen.touched = judged.record.made;
+  return judged;
+}
+
+Verdict LockReaper::verdict_on(const Judged& judged, Clocks clocks) const {
+  const bool timed = clocks == Clocks::apply;
+  return judge_reclaim(judged.record, judged.owner_verdict, judged.owner, judged.seen,
+                       timed ? *judged.rule : without_clocks(*judged.rule),
+                       volume_.clock.wall_now(),
+                       timed ? not_before(judged.record) : WallTime::min());
+}
+
+bool LockReaper::goes_by_record(const LockRef& lock) {
+  const auto judged = judge_record(lock);
+  return judged && verdict_on(*judged, Clocks::apply).action == Verdict::Action::remove;
+}
+
+std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks clocks) {
+  auto judged_record = judge_record(lock);
+  if (!judged_record) return std::nullopt;
+  Judged& judged = *judged_record;
+  judged.sight = look(judged.record);
+  if (judged.sight.name != Sight::Name::same) return judged_record;
+
+  const bool timed = clocks == Clocks::apply;
   if (timed) {
     judged.seen.touched = std::max(judged.record.made, modified(judged.sight.attributes));
   }
-  const auto judge_again = [&] {
-    judged.verdict = judge_reclaim(judged.record, judged.owner_verdict, judged.owner, judged.seen,
-                                   in_force, now, from);
-  };
-  judge_again();
-  if (judged.verdict.action == Verdict::Action::keep) return judged;
+  judged.verdict = verdict_on(judged, clocks);
+  if (judged.verdict.action == Verdict::Action::keep) return judged_record;
   look_closer(judged);
-  judge_again();
+  judged.verdict = verdict_on(judged, clocks);
   // Nothing but its age speaks against such a lock, and the clock was set.
   if (timed && judged.verdict.action == Verdict::Action::remove &&
       judged.owner_verdict.step == OwnerVerdict::Step::by_touch && brake_.holds_ages()) {
     judged.verdict = {Verdict::Action::keep, Reason::brake,
                       later(volume_.clock.wall_now(), kBrakeRetry)};
   }
-  return judged;
+  return judged_record;
 }
 
 void LockReaper::look_closer(Judged& judged) {
   const Attributes& attributes = judged.sight.attributes;
   judged.seen.open =
       is_directory(attributes) ? directory_in_use(judged) : is_open(judged.record.object_inode);
-  if (judged.seen.open != Answer::no || !is_regular(attributes)) return;
+  // A file without content names nobody.
+  if (judged.seen.open != Answer::no || !is_regular(attributes) || attributes.stx_size == 0) return;
   judged.witness = find_witness(judged.record, judged.sight);
   if (judged.witness) judged.seen.evidence = judged.witness->process.id;
 }
@@ -96,16 +105,25 @@ OwnerState LockReaper::owner_now(const LockRecord& record, const OwnerState& kno
   return volume_.processes.state(record.owner.process.id, record.owner.boot);
 }
 
+Result<SharedFd> LockReaper::open_parent(const LockRecord& record) {
+  const InodeRef inode = volume_.inodes.find(record.parent_inode);
+  if (inode && inode->handle() == record.parent) return directory_fd(volume_, *inode);
+  auto opened = open_by_handle(volume_, record.parent, O_RDONLY | O_DIRECTORY);
+  if (!opened) return std::unexpected(opened.error());
+  return std::make_shared<const UniqueFd>(std::move(*opened));
+}
+
 LockReaper::Sight LockReaper::look(const LockRecord& record) {
   Sight sight;
-  auto parent = open_by_handle(volume_, record.parent, O_RDONLY | O_DIRECTORY);
+  auto parent = open_parent(record);
   if (!parent) {
     if (is_absent(parent.error())) sight.name = Sight::Name::gone;
     return sight;
   }
   const char* const name = record.name.c_str();
-  const auto handle = volume_.backing.handle(parent->get(), name);
-  const auto attributes = volume_.backing.stat(parent->get(), name);
+  const int dir = (*parent)->get();
+  const auto handle = volume_.backing.handle(dir, name);
+  const auto attributes = volume_.backing.stat(dir, name);
   if (!handle || !attributes) {
     const Errno error = handle ? attributes.error() : handle.error();
     if (is_absent(error)) sight.name = Sight::Name::gone;
@@ -127,8 +145,8 @@ Answer LockReaper::is_open(InodeId id) {
 }
 
 Answer LockReaper::directory_in_use(Judged& judged) {
-  auto inside = gather_tree(volume_.backing, judged.sight.parent.get(), judged.record.name.c_str(),
-                            kInodesMax);
+  auto inside =
+      gather_tree(volume_.backing, judged.sight.dir(), judged.record.name.c_str(), kInodesMax);
   if (!inside && inside.error() != Errno{E2BIG}) return Answer::unknown;
   judged.place = !inside || contains_unit(judged.record);
   if (judged.place) return Answer::no;
@@ -154,7 +172,7 @@ bool LockReaper::contains_unit(const LockRecord& record) const {
 
 std::optional<ProcessTable::Living> LockReaper::find_witness(const LockRecord& record,
                                                              const Sight& sight) {
-  const auto fd = volume_.backing.open_at(sight.parent.get(), record.name.c_str(),
+  const auto fd = volume_.backing.open_at(sight.dir(), record.name.c_str(),
                                           O_RDONLY | O_NONBLOCK | O_NOATIME, 0);
   if (!fd) return std::nullopt;
   std::array<char, kFirstLineMax> content;
@@ -191,7 +209,7 @@ Report LockReaper::report(const LockRef& lock) {
 Report LockReaper::report_of(const Judged& judged) const {
   Report report;
   report.verdict = judged.verdict;
-  report.rule = lock_rule_text(judged.rule, judged.owner_verdict, judged.owner);
+  report.rule = lock_rule_text(*judged.rule, judged.owner_verdict, judged.owner);
   const auto blocked = [&](Reason reason, std::string text) {
     report.blockers.push_back({reason, std::move(text)});
   };

@@ -15,9 +15,8 @@ namespace {
 using Life = OwnerState::Life;
 using Step = OwnerVerdict::Step;
 
-bool has_ended(const OwnerState& owner) {
-  return owner.life != Life::alive && owner.life != Life::unknown;
-}
+// Names that the kernel is told of before other things have their turn.
+constexpr std::size_t kToldAtOnce = 256;
 
 std::string_view how(Life life) {
   if (life == Life::killed) return "killed";
@@ -29,20 +28,26 @@ std::string_view how(Life life) {
 void LockReaper::owner_ended(const EndedOwner& ended, WallTime earliest) {
   const auto locks = ended.process.known() ? volume_.locks.of_process(ended.process)
                                            : volume_.locks.of_cgroup(ended.cgroup);
-  std::vector<LockRef> suspects;
-  {
+  for (const LockRef& lock : locks) {
+    // Taken anew for each: a request that meets one of 100,000 locks does not wait for all.
     const MutexLock judging(judging_mu_);
-    for (const LockRef& lock : locks) {
-      if (was_checked(lock, ended)) continue;
-      // The helper window counts to when the owner can have ended, the grace from when we know.
-      OwnerState state = ended.state;
-      state.ended_at = std::min(state.ended_at, earliest);
-      advance(lock, state, ended.state.ended_at);
-      const MutexLock held(lock->mu);
-      if (lock->suspect && !lock->removed) suspects.push_back(lock);
-    }
+    if (was_checked(lock, ended)) continue;
+    // The helper window counts to when the owner can have ended, the grace from when we know.
+    OwnerState state = ended.state;
+    state.ended_at = std::min(state.ended_at, earliest);
+    advance(lock, state, ended.state.ended_at);
+    const MutexLock held(lock->mu);
+    if (lock->suspect && !lock->removed) untold_.push_back(lock);
   }
-  for (const LockRef& lock : suspects) invalidator_.changed(lock->parent_inode, lock->name);
+}
+
+bool LockReaper::tell_suspects() {
+  for (std::size_t told = 0; told < kToldAtOnce && !untold_.empty(); ++told) {
+    const LockRef lock = std::move(untold_.front());
+    untold_.pop_front();
+    invalidator_.changed(lock->parent_inode, lock->name);
+  }
+  return !untold_.empty();
 }
 
 bool LockReaper::was_checked(const LockRef& lock, const EndedOwner& ended) {
@@ -240,9 +245,9 @@ bool LockReaper::give_to_living_ancestor(const LockRef& lock, LockRecord record)
 }
 
 void LockReaper::settle() {
-  const MutexLock judging(judging_mu_);
   const WallTime settled_from = now() - kHelperWindow;
   for (const LockRef& lock : volume_.locks.all()) {
+    const MutexLock judging(judging_mu_);
     LockRecord record;
     bool watched = false;
     {

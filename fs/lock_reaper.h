@@ -14,7 +14,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -40,8 +43,14 @@ class LockReaper {
   void check_all() EXCLUDES(judging_mu_);
   // An owner has ended, not before `earliest`: when ends were last asked for.
   void owner_ended(const EndedOwner& ended, WallTime earliest) EXCLUDES(judging_mu_);
-  // The deadline of a lock has come. Returns the unit that lost a lock by it, if any.
-  std::optional<UnitId> due(LockId id) EXCLUDES(judging_mu_);
+  // Tells the kernel to ask again for names of locks whose owner has ended, some hundreds at a
+  // time. Whether there are more.
+  bool tell_suspects();
+  // The deadlines of these locks have come; at most kBatch of them. What is to go is removed
+  // together: a unit is frozen once for all its locks, and they are told of in one change of the
+  // index and erased in another. Returns the units that lost a lock by it, each once.
+  static constexpr std::size_t kBatch = 64;
+  std::vector<UnitId> due(std::span<const LockId> ids) EXCLUDES(judging_mu_);
   // Now and then, more often than kHelperWindow: see above.
   void settle() EXCLUDES(judging_mu_);
 
@@ -65,16 +74,27 @@ class LockReaper {
   }
 
  private:
+  // For requests in the lock's unit to leave it; they mostly do so in microseconds.
+  static constexpr Duration kPatience = std::chrono::milliseconds(20);
+  // After that did not succeed.
+  static constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
+  [[nodiscard]] static bool has_ended(const OwnerState& owner) {
+    return owner.life != OwnerState::Life::alive && owner.life != OwnerState::Life::unknown;
+  }
+
   // What the lock's name stands for now.
   struct Sight {
     enum class Name : std::uint8_t { same, gone, unknown } name = Name::unknown;
-    UniqueFd parent;
+    SharedFd parent;
     Attributes attributes{};
+
+    [[nodiscard]] int dir() const { return parent->get(); }
   };
   struct Judged {
     LockRecord record;
     OwnerState owner;
-    ClassRule rule;
+    std::shared_ptr<const Policy> policy;
+    const ClassRule* rule = nullptr;  // of `policy`
     OwnerVerdict owner_verdict;
     Sight sight;
     LockSeen seen;
@@ -82,13 +102,31 @@ class LockReaper {
     std::optional<ProcessTable::Living> witness;  // named by the first line
     std::vector<TreeInode> inside;                // of a directory whose time is over
     bool place = false;  // a directory too large, or with units in it: no lock but a place
+
+    [[nodiscard]] bool goes() const {
+      return verdict.action == Verdict::Action::remove && !place && sight.name == Sight::Name::same;
+    }
+    // No directory, or one that is empty.
+    [[nodiscard]] bool is_one_inode() const {
+      return !is_directory(sight.attributes) || inside.size() == 1;
+    }
+  };
+  struct Going {
+    LockRef lock;
+    Judged judged;
+    EventRecord event;
   };
   enum class Clocks : std::uint8_t { apply, ignore };
   enum class Outcome : std::uint8_t { removed, kept, busy };
 
   // Judging (lock_judging.cc). Nothing when the lock is removed, or its class is no more.
   [[nodiscard]] std::optional<Judged> judge(const LockRef& lock, Clocks clocks);
+  // By the record and the owner alone: nothing on the volume is looked at.
+  [[nodiscard]] std::optional<Judged> judge_record(const LockRef& lock);
+  [[nodiscard]] bool goes_by_record(const LockRef& lock);
+  [[nodiscard]] Verdict verdict_on(const Judged& judged, Clocks clocks) const;
   void look_closer(Judged& judged);
+  [[nodiscard]] Result<SharedFd> open_parent(const LockRecord& record);
   [[nodiscard]] Sight look(const LockRecord& record);
   [[nodiscard]] OwnerState owner_now(const LockRecord& record, const OwnerState& known,
                                      const ClassRule& rule);
@@ -114,6 +152,14 @@ class LockReaper {
   [[nodiscard]] bool give_to_living_ancestor(const LockRef& lock, LockRecord record)
       REQUIRES(judging_mu_);
 
+  // Removing many (lock_batch.cc). Adds those removed to `removed`, those that have to be looked at
+  // by themselves to `alone`.
+  void remove_together(std::span<const LockRef> locks, std::vector<LockRef>& removed,
+                       std::vector<LockRef>& alone) REQUIRES(judging_mu_);
+  [[nodiscard]] std::vector<Going> judge_together(std::span<const LockRef> locks,
+                                                  std::vector<LockRef>& alone)
+      REQUIRES(judging_mu_);
+
   // Removing (lock_removal.cc).
   [[nodiscard]] Outcome settle_due(const LockRef& lock) REQUIRES(judging_mu_);
   [[nodiscard]] Outcome remove(const LockRef& lock, RemovalReason reason, Duration patience)
@@ -125,6 +171,7 @@ class LockReaper {
   void keep(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
   void drop(const LockRef& lock);
   void would_remove(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
+  static void log_removal(const EventRecord& event);
   [[nodiscard]] EventRecord event_of(const Judged& judged, EventRecord::Kind kind) const;
   [[nodiscard]] bool enforcing() const;
   [[nodiscard]] WallTime now() const { return volume_.clock.wall_now(); }
@@ -140,6 +187,7 @@ class LockReaper {
   std::unordered_set<std::uint64_t> told_ GUARDED_BY(judging_mu_);  // would_remove, by raw LockId
   // Owners found ended by check_all, by raw LockId: their end may be reported once more.
   std::unordered_map<std::uint64_t, Owner> checked_ GUARDED_BY(judging_mu_);
+  std::deque<LockRef> untold_;                 // of the reaper's thread
   std::atomic<std::int64_t> last_removal_{0};  // one value, orders nothing
 };
 

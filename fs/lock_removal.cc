@@ -14,32 +14,14 @@ namespace {
 
 using Action = Verdict::Action;
 
-// For requests in the lock's unit to leave it; they mostly do so in microseconds. A request that
-// waits for the answer itself gets less: its name comes again.
-constexpr Duration kPatience = std::chrono::milliseconds(20);
+// Less than kPatience for a request that waits for the answer itself: its name comes again.
 constexpr Duration kRequestPatience = std::chrono::milliseconds(2);
-// After that did not succeed.
-constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
 // Locks remembered as told of; more cost an event told twice.
 constexpr std::size_t kToldMax = 100'000;
 // Nothing is looked at again at once.
 constexpr Duration kAtLeast = std::chrono::milliseconds(1);
 
 }  // namespace
-
-std::optional<UnitId> LockReaper::due(LockId id) {
-  const LockRef lock = volume_.locks.find(id);
-  if (lock == nullptr) {
-    (void)volume_.index.reschedule(Deadline::Kind::lock, raw(id), kNever);
-    return std::nullopt;
-  }
-  {
-    const MutexLock judging(judging_mu_);
-    if (settle_due(lock) != Outcome::removed) return std::nullopt;
-  }
-  invalidator_.removed(lock->parent_inode, lock->object_inode, lock->name);
-  return lock->unit;
-}
 
 LockReaper::Outcome LockReaper::settle_due(const LockRef& lock) {
   const auto judged = judge(lock, Clocks::apply);
@@ -70,7 +52,7 @@ LockReaper::Outcome LockReaper::settle_due(const LockRef& lock) {
 }
 
 void LockReaper::keep(const LockRef& lock, const Judged& judged) {
-  if (judged.witness && judged.rule.owner == OwnerMode::process) {
+  if (judged.witness && judged.rule->owner == OwnerMode::process) {
     LockRecord record = judged.record;
     const std::string why = process_text(record.owner.process) + " is not who holds it";
     record.owner.process = judged.witness->process;
@@ -86,7 +68,7 @@ void LockReaper::keep(const LockRef& lock, const Judged& judged) {
   if (judged.owner.life != known) {
     if (judged.owner.life == OwnerState::Life::alive) {
       // A cgroup that has filled again, or an owner that could not be watched: watch anew.
-      const bool by_cgroup = judged.rule.owner == OwnerMode::cgroup;
+      const bool by_cgroup = judged.rule->owner == OwnerMode::cgroup;
       if (volume_.locks.update(lock, judged.record, by_cgroup, kNever)) return;
     } else {
       advance(lock, judged.owner, judged.owner.ended_at);
@@ -164,9 +146,7 @@ LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason
   const bool asked = reason == RemovalReason::request;
   auto judged = judge(lock, asked ? Clocks::ignore : Clocks::apply);
   if (!judged) return Outcome::kept;
-  const bool goes = judged->verdict.action == Action::remove && !judged->place &&
-                    judged->sight.name == Sight::Name::same;
-  if (!goes) return Outcome::kept;
+  if (!judged->goes()) return Outcome::kept;
   if (const auto removed = remove_object(lock, unit, *judged, reason); !removed) {
     spdlog::warn("op=reclaim path={:?} errno={}", judged->record.path, code(removed.error()));
     return Outcome::kept;
@@ -181,17 +161,22 @@ Status LockReaper::remove_object(const LockRef& lock, const UnitRef& unit, Judge
   const bool asked = reason == RemovalReason::request;
   EventRecord event =
       event_of(judged, asked ? EventRecord::Kind::requested : EventRecord::Kind::reclaimed);
-  spdlog::info("event={} lock={:?} class={} rule=\"{}\" owner=\"{}\" age={} bytes={}",
-               to_string(event.kind), event.path, event.class_name, event.rule, event.owner,
-               format_duration(event.age), event.usage.bytes.n);
-  if (is_directory(judged.sight.attributes)) {
+  log_removal(event);
+  if (!judged.is_one_inode()) {
     return remove_directory(lock, unit, judged, std::move(event));
   }
   // Not removed when it could not be told.
   if (auto told = volume_.index.append_event(std::move(event)); !told) {
     return std::unexpected(told.error());
   }
-  return unlink_charged(volume_, *unit, judged.sight.parent.get(), judged.record.name.c_str());
+  return remove_charged(volume_, *unit, judged.sight.dir(), judged.record.name.c_str(),
+                        judged.sight.attributes);
+}
+
+void LockReaper::log_removal(const EventRecord& event) {
+  spdlog::info("event={} lock={:?} class={} rule=\"{}\" owner=\"{}\" age={} bytes={}",
+               to_string(event.kind), event.path, event.class_name, event.rule, event.owner,
+               format_duration(event.age), event.usage.bytes.n);
 }
 
 Status LockReaper::remove_directory(const LockRef& lock, const UnitRef& unit, Judged& judged,
@@ -209,7 +194,7 @@ Status LockReaper::remove_directory(const LockRef& lock, const UnitRef& unit, Ju
   record.parent = judged.record.parent;
   record.removed = record.purge_after = now();
   removal.event = std::move(event);
-  removal.dir = judged.sight.parent.get();
+  removal.dir = judged.sight.dir();
   removal.name = judged.record.name;
   removal.holder = trash_.make_holder(record.unit);
   removal.along = {unit, std::move(judged.inside)};
@@ -243,7 +228,7 @@ EventRecord LockReaper::event_of(const Judged& judged, EventRecord::Kind kind) c
   event.class_name = judged.record.class_name;
   event.rule = kind == EventRecord::Kind::requested
                    ? "requested"
-                   : lock_rule_text(judged.rule, judged.owner_verdict, judged.owner);
+                   : lock_rule_text(*judged.rule, judged.owner_verdict, judged.owner);
   event.owner = owner_text(judged.record.owner);
   event.age = std::max(Duration::zero(), event.time - judged.record.made);
   if (judged.inside.empty()) event.usage = charge_for(judged.sight.attributes);

@@ -107,24 +107,39 @@ void LockTable::erase_owner(const Lock& lock) {
 }
 
 void LockTable::remove(const LockRef& lock) {
-  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
   const LockRef kept = lock;  // the caller's reference may be one that the maps hold
-  const MutexLock state(kept->mu);
-  if (std::exchange(kept->removed, true)) return;
-  if (const auto erased = index_.erase_lock(kept->id); !erased) {
-    // The record is found to be stale at the next start: its object is no longer at that name.
-    spdlog::error("op=erase_lock path={} errno={}", kept->record.path, code(erased.error()));
+  remove({&kept, 1});
+}
+
+// Who has marked a lock as removed is the last to change it in the index.
+void LockTable::remove(std::span<const LockRef> locks) {
+  std::vector<LockRef> mine;
+  std::vector<LockId> ids;
+  for (const LockRef& lock : locks) {
+    const MutexLock state(lock->mu);
+    if (std::exchange(lock->removed, true)) continue;
+    mine.push_back(lock);
+    ids.push_back(lock->id);
   }
+  if (const auto erased = index_.erase_locks(ids); !erased) {
+    // The records are found to be stale at the next start: their objects are gone from their names.
+    spdlog::error("op=erase_lock locks={} errno={}", ids.size(), code(erased.error()));
+  }
+  for (const LockRef& lock : mine) forget(lock);
+}
+
+void LockTable::forget(const LockRef& lock) {
+  const MutexLock state(lock->mu);
   {
     const WriterLock maps(mu_);
-    erase_from(by_directory_, raw(kept->parent_inode), kept->name, *kept);
-    erase_from(by_unit_, raw(kept->unit), raw(kept->id), *kept);
-    erase_from(by_object_, raw(kept->object_inode), raw(kept->id), *kept);
-    erase_owner(*kept);
-    by_id_.erase(raw(kept->id));
+    erase_from(by_directory_, raw(lock->parent_inode), lock->name, *lock);
+    erase_from(by_unit_, raw(lock->unit), raw(lock->id), *lock);
+    erase_from(by_object_, raw(lock->object_inode), raw(lock->id), *lock);
+    erase_owner(*lock);
+    by_id_.erase(raw(lock->id));
     size_.store(by_id_.size(), std::memory_order_relaxed);
   }
-  if (std::exchange(kept->watched, false)) unwatch(kept->record, kept->owned_by_cgroup);
+  if (std::exchange(lock->watched, false)) unwatch(lock->record, lock->owned_by_cgroup);
 }
 
 Status LockTable::update(const LockRef& lock, const LockRecord& changed, bool cgroup_owner,

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -77,6 +78,8 @@ class LockTable {
   LockRef restore(LockRecord record, bool cgroup_owner);
   // The name is gone or stands for something else. Unwatches, erases; no-op when already removed.
   void remove(const LockRef& lock) EXCLUDES(lock->mu);
+  // The same of each, erased by one change of the index.
+  void remove(std::span<const LockRef> locks);
   // The lock has another owner, or is sure of it in another way: `changed`, whose id, name, parent,
   // unit and object are as before, becomes the record, is stored, and its owner is watched anew, as
   // by `add`. Errors: ESTALE when the lock is removed; those of the index, and then nothing has
@@ -117,6 +120,7 @@ class LockTable {
   void insert_owner(const LockRef& lock) REQUIRES(lock->mu, mu_);
   void erase_owner(const Lock& lock) REQUIRES(lock.mu, mu_);
   void watch(Lock& lock) REQUIRES(lock.mu);
+  void forget(const LockRef& lock) EXCLUDES(lock->mu);
   // Ends one watch of the owner in `record`.
   void unwatch(const LockRecord& record, bool by_cgroup);
 

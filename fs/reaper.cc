@@ -34,6 +34,14 @@ Status watch(const UniqueFd& epoll, int fd) {
   return {};
 }
 
+// How many locks `due` begins with, as far as they are handled together.
+std::size_t leading_locks(std::span<const Deadline> due) {
+  const auto other =
+      std::ranges::find_if(due.first(std::min(due.size(), LockReaper::kBatch)),
+                           [](const Deadline& one) { return one.kind != Deadline::Kind::lock; });
+  return static_cast<std::size_t>(other - due.begin());
+}
+
 void drain(int fd) {
   std::uint64_t count = 0;
   // ECANCELED: the wall clock was set; the timer is armed anew all the same.
@@ -118,8 +126,9 @@ void Reaper::run() {
     handle_new_rules();
     handle_closed();
     const Pass pass = handle_due();
+    const bool more_to_tell = locks_.tell_suspects();
     keep_house();
-    if (pass != Pass::progress && !stopping_) wait(pass == Pass::stuck);
+    if (pass != Pass::progress && !more_to_tell && !stopping_) wait(pass == Pass::stuck);
   }
 }
 
@@ -128,6 +137,8 @@ void Reaper::run_once() {
   handle_ends();
   handle_new_rules();
   handle_closed();
+  while (locks_.tell_suspects()) {
+  }
   while (handle_due() == Pass::progress) {
   }
   keep_house();
@@ -193,11 +204,17 @@ Reaper::Pass Reaper::handle_due() {
   brake_.look_at_due(units_.not_before());
   if (due->empty()) return Pass::idle;
   std::size_t handled = 0;
-  for (const Deadline& deadline : *due) {
+  for (std::span<const Deadline> left = *due; !left.empty();) {
     if (stopping_) return Pass::idle;
-    handle(deadline);
+    const std::size_t locks = leading_locks(left);
+    if (locks > 0) {
+      handle_locks(left.first(locks));
+    } else {
+      handle(left.front());
+    }
+    left = left.subspan(std::max<std::size_t>(locks, 1));
     // How soon an owner has ended tells a helper from a worker.
-    if (++handled % kBetweenEnds == 0) handle_ends();
+    if (++handled % kBetweenEnds == 0 || locks >= kBetweenEnds) handle_ends();
   }
   // Each is gone now, or due later; unless the index refuses changes.
   const auto left = volume_.index.due(now, 1);
@@ -211,14 +228,21 @@ void Reaper::handle(const Deadline& deadline) {
       units_.judge(UnitId{deadline.id});
       return;
     case Deadline::Kind::lock:
-      // What a lock has held may be due.
-      if (const auto unit = locks_.due(LockId{deadline.id}); unit && *unit != kRootUnit) {
-        units_.judge(*unit);
-      }
+      handle_locks({&deadline, 1});
       return;
     case Deadline::Kind::trash:
       handle_trash(TrashId{deadline.id});
       return;
+  }
+}
+
+void Reaper::handle_locks(std::span<const Deadline> deadlines) {
+  std::vector<LockId> ids;
+  ids.reserve(deadlines.size());
+  for (const Deadline& deadline : deadlines) ids.push_back(LockId{deadline.id});
+  for (const UnitId unit : locks_.due(ids)) {
+    // What a lock has held may be due.
+    if (unit != kRootUnit) units_.judge(unit);
   }
 }
 

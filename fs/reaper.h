@@ -14,6 +14,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -105,6 +106,7 @@ class Reaper final : public Agenda {
   enum class Pass : std::uint8_t { idle, progress, stuck };
   [[nodiscard]] Pass handle_due();
   void handle(const Deadline& deadline);
+  void handle_locks(std::span<const Deadline> deadlines);
   void handle_new_rules();
   void handle_trash(TrashId id);
   void keep_house();

@@ -140,17 +140,24 @@ UnitRef unit_of_path(Volume& volume, std::string_view path) {
   return volume.units.root();
 }
 
-Status unlink_charged(Volume& volume, Unit& unit, int dir, const char* name) {
-  const auto attributes = volume.backing.stat(dir, name);
-  if (!attributes) return std::unexpected(attributes.error());
-  const InodeId id{attributes->stx_ino};
+Status remove_charged(Volume& volume, Unit& unit, int dir, const char* name,
+                      const Attributes& attributes) {
+  const InodeId id{attributes.stx_ino};
+  const bool directory = is_directory(attributes);
   const auto remove = [&]() -> Status {
-    if (auto removed = volume.backing.unlink(dir, name); !removed) return removed;
-    if (attributes->stx_nlink > 1) return {};
-    const Usage charge = charge_for(*attributes);
-    volume.accounting.release({unit, attributes->stx_uid, attributes->stx_gid}, id, charge, charge);
+    auto removed =
+        directory ? volume.backing.remove_directory(dir, name) : volume.backing.unlink(dir, name);
+    if (!removed) return removed;
+    if (!directory && attributes.stx_nlink > 1) return {};
+    const Usage charge = charge_for(attributes);
+    volume.accounting.release({unit, attributes.stx_uid, attributes.stx_gid}, id, charge, charge);
     return {};
   };
+  if (directory) {
+    // A descriptor of it would keep the inode.
+    volume.directories.erase(id);
+    return remove();
+  }
   const InodeRef inode = volume.inodes.find(id);
   if (!inode) return remove();
   const MutexLock size_lock(inode->size_mu);

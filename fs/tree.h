@@ -65,9 +65,11 @@ inline constexpr int kSmallTreeDepth = 32;
 // The unit that the thing at `path` is, or lies in.
 [[nodiscard]] UnitRef unit_of_path(Volume& volume, std::string_view path);
 
-// What a regular file, symlink or special file at (`dir`, `name`) loses with this name: taken from
-// `unit` when it was the last. `remove` is the backing call. Locks the inode's size_mu; EBUSY, and
-// nothing removed, when the file is open.
-[[nodiscard]] Status unlink_charged(Volume& volume, Unit& unit, int dir, const char* name);
+// Removes the name (`dir`, `name`), which stands for what has `attributes`: a regular file,
+// symlink, special file, or an empty directory. Its charge is taken from `unit` when this was the
+// last name. The caller has frozen `unit`. Locks the inode's size_mu; EBUSY, and nothing removed,
+// when the file is open; ENOTEMPTY.
+[[nodiscard]] Status remove_charged(Volume& volume, Unit& unit, int dir, const char* name,
+                                    const Attributes& attributes);
 
 }  // namespace ebbfs

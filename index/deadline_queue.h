@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The deadlines of all things, in order and in memory: what the `deadlines` table says, without
-// reading it. About 130 bytes for each queued thing. Invariant: a thing has at most one deadline.
+// reading it, and those of locks, which are not stored. About 130 bytes for each queued thing.
+// Invariant: a thing has at most one deadline.
 // Threading: any thread; one short lock a call, no I/O under it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <set>
 #include <unordered_map>
@@ -26,13 +28,19 @@ class DeadlineQueue {
 
   // Entries with due <= now, earliest first, at most `max`. Cost: the entries returned.
   [[nodiscard]] std::vector<Deadline> due(WallTime now, std::size_t max) const EXCLUDES(mu_);
+  // The same of one kind.
+  [[nodiscard]] std::vector<Deadline> due(Deadline::Kind kind, WallTime now, std::size_t max) const
+      EXCLUDES(mu_);
 
   // The earliest due time; kNever when the queue is empty.
   [[nodiscard]] WallTime first() const EXCLUDES(mu_);
 
  private:
+  static constexpr std::size_t kKinds = 3;
+  using Ordered = std::set<Deadline>;
+
   mutable Mutex mu_;
-  std::set<Deadline> ordered_ GUARDED_BY(mu_);
+  std::array<Ordered, kKinds> ordered_ GUARDED_BY(mu_);  // by kind
   std::unordered_map<Thing, WallTime> by_thing_ GUARDED_BY(mu_);
 };
 

@@ -21,15 +21,28 @@ Status Journal::open() {
 
 Result<std::uint64_t> Journal::append(EventRecord event, Batch batch) {
   const MutexLock lock(mu_);
-  const std::uint64_t sequence = next_;
-  event.sequence = sequence;
-  batch.put(Table::journal, number_key(sequence), encode(event));
-  batch.put(Table::meta, std::string(kNextEventKey), number_key(sequence + 1));
-  if (sequence > max_) batch.erase(Table::journal, number_key(sequence - max_));
-  const Status done = store_.commit(batch, Durability::process_crash);
+  const Status done = commit({&event, 1}, std::move(batch));
   if (!done) return std::unexpected(done.error());
-  next_ = sequence + 1;
-  return sequence;
+  return event.sequence;
+}
+
+Status Journal::append(std::vector<EventRecord> events) {
+  if (events.empty()) return {};
+  const MutexLock lock(mu_);
+  return commit(events, {});
+}
+
+Status Journal::commit(std::span<EventRecord> events, Batch batch) {
+  std::uint64_t next = next_;
+  for (EventRecord& event : events) {
+    event.sequence = next++;
+    batch.put(Table::journal, number_key(event.sequence), encode(event));
+    if (event.sequence > max_) batch.erase(Table::journal, number_key(event.sequence - max_));
+  }
+  batch.put(Table::meta, std::string(kNextEventKey), number_key(next));
+  Status done = store_.commit(batch, Durability::process_crash);
+  if (done) next_ = next;
+  return done;
 }
 
 Result<std::vector<EventRecord>> Journal::after(std::uint64_t sequence, std::size_t max) const {

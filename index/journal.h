@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "index/mutex.h"
@@ -28,6 +29,8 @@ class Journal {
 
   // Commits `batch` and the event together. Returns the sequence given to the event.
   [[nodiscard]] Result<std::uint64_t> append(EventRecord event, Batch batch) EXCLUDES(mu_);
+  // Commits them together, in this order.
+  [[nodiscard]] Status append(std::vector<EventRecord> events) EXCLUDES(mu_);
 
   // Events after `sequence`, oldest first, at most `max`.
   [[nodiscard]] Result<std::vector<EventRecord>> after(std::uint64_t sequence,
@@ -38,6 +41,7 @@ class Journal {
 
  private:
   [[nodiscard]] std::uint64_t oldest() const;
+  [[nodiscard]] Status commit(std::span<EventRecord> events, Batch batch) REQUIRES(mu_);
 
   Store& store_;
   const std::uint64_t max_;

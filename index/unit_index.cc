@@ -56,10 +56,15 @@ Thing thing_of(UnitId id) { return {Deadline::Kind::unit, raw(id)}; }
 Thing thing_of(LockId id) { return {Deadline::Kind::lock, raw(id)}; }
 Thing thing_of(TrashId id) { return {Deadline::Kind::trash, raw(id)}; }
 
+// That of a lock is kept in memory only. It follows from its owner, of whom a start knows nothing
+// before it has looked; and a process that dies with 100,000 locks would write as many rows.
+bool stores_deadline(const Thing& thing) { return thing.kind != Deadline::Kind::lock; }
+
 }  // namespace
 
 void UnitIndex::stage(const Placement& to, Batch& batch) const {
-  if (const WallTime due = deadlines_.find(to.thing); due != to.due) {
+  const WallTime due = deadlines_.find(to.thing);
+  if (due != to.due && stores_deadline(to.thing)) {
     if (due != kNever) batch.erase(Table::deadlines, deadline_key(to.thing, due));
     if (to.due != kNever) batch.put(Table::deadlines, deadline_key(to.thing, to.due), {});
   }
@@ -109,10 +114,19 @@ Status UnitIndex::put_lock(const LockRecord& lock, WallTime due) {
   return commit({thing_of(lock.id), tag_of(lock.owner), due}, std::move(batch));
 }
 
-Status UnitIndex::erase_lock(LockId id) {
+Status UnitIndex::erase_lock(LockId id) { return erase_locks({&id, 1}); }
+
+Status UnitIndex::erase_locks(std::span<const LockId> ids) {
   Batch batch;
-  batch.erase(Table::locks, number_key(raw(id)));
-  return commit({.thing = thing_of(id)}, std::move(batch));
+  for (const LockId id : ids) {
+    batch.erase(Table::locks, number_key(raw(id)));
+    stage({.thing = thing_of(id)}, batch);
+  }
+  if (batch.empty()) return {};
+  const Status done = store_.commit(batch, Durability::process_crash);
+  if (!done) return done;
+  for (const LockId id : ids) settle({.thing = thing_of(id)});
+  return {};
 }
 
 Result<std::vector<LockRecord>> UnitIndex::load_locks() {
@@ -225,16 +239,26 @@ Result<std::vector<Deadline>> UnitIndex::due(WallTime now, std::size_t max) {
   return deadlines_.due(now, max);
 }
 
+std::vector<Deadline> UnitIndex::due_units(WallTime now, std::size_t max) const {
+  return deadlines_.due(Deadline::Kind::unit, now, max);
+}
+
 Result<WallTime> UnitIndex::next_due() { return deadlines_.first(); }
 
 Status UnitIndex::reschedule(Deadline::Kind kind, std::uint64_t id, WallTime due) {
   const Placement to = {{kind, id}, owners_.find({kind, id}), due};
   if (deadlines_.find(to.thing) == due) return {};
-  return commit(to, {});
+  if (stores_deadline(to.thing)) return commit(to, {});
+  settle(to);
+  return {};
 }
 
 Result<std::uint64_t> UnitIndex::append_event(EventRecord event) {
   return journal_.append(std::move(event), {});
+}
+
+Status UnitIndex::append_events(std::vector<EventRecord> events) {
+  return journal_.append(std::move(events));
 }
 
 Result<std::vector<EventRecord>> UnitIndex::events_after(std::uint64_t after, std::size_t max) {

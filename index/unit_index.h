@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,8 +63,11 @@ class UnitIndex {
   // The one among them that is the root unit; nothing on a new volume.
   [[nodiscard]] Result<std::optional<UnitRecord>> load_root();
 
+  // The deadline of a lock is not stored: at each start its owner is looked at again, and it is
+  // rescheduled. `erase_locks` is one batch.
   [[nodiscard]] Status put_lock(const LockRecord& lock, WallTime due);
   [[nodiscard]] Status erase_lock(LockId id);
+  [[nodiscard]] Status erase_locks(std::span<const LockId> ids);
   [[nodiscard]] Result<std::vector<LockRecord>> load_locks();
 
   // Trash. `intend` writes the intent and the event in one batch, before the rename. `store` turns
@@ -96,11 +100,15 @@ class UnitIndex {
   // time of all, kNever when the queue is empty. Cost: the entries returned, whatever is stored.
   [[nodiscard]] Result<std::vector<Deadline>> due(WallTime now, std::size_t max);
   [[nodiscard]] Result<WallTime> next_due();
+  // The same of units only, so at no cost for locks that are due.
+  [[nodiscard]] std::vector<Deadline> due_units(WallTime now, std::size_t max) const;
   // Moves or (kNever) removes the deadline of one thing without touching its record.
   [[nodiscard]] Status reschedule(Deadline::Kind kind, std::uint64_t id, WallTime due);
 
   // Journal: bounded to the newest `journal_max` events. Returns the sequence given.
   [[nodiscard]] Result<std::uint64_t> append_event(EventRecord event);
+  // All or none, in this order, in one batch.
+  [[nodiscard]] Status append_events(std::vector<EventRecord> events);
   // Events with sequence > `after`, oldest first, at most `max`.
   [[nodiscard]] Result<std::vector<EventRecord>> events_after(std::uint64_t after, std::size_t max);
   // The newest `max` events, oldest first.

@@ -90,7 +90,7 @@ Status UnitIndex::load_volume() {
 }
 
 // A second row of the same thing is only a hint too many, but one that no change would ever erase:
-// the earlier stays.
+// the earlier stays. So is a row of a lock, as earlier versions stored them.
 Status UnitIndex::load_deadlines() {
   Status parsed;
   Batch strays;
@@ -101,7 +101,7 @@ Status UnitIndex::load_deadlines() {
       return false;
     }
     const Thing thing = {entry->kind, entry->id};
-    if (deadlines_.find(thing) != kNever) {
+    if (entry->kind == Deadline::Kind::lock || deadlines_.find(thing) != kNever) {
       strays.erase(Table::deadlines, std::string(key));
     } else {
       deadlines_.set(thing, entry->due);

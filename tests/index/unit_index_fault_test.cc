@@ -35,11 +35,11 @@ const Case kCases[] = {
     {"erase_unit", [](UnitIndex& index) { return error_of(index.erase_unit(UnitId{1})); }},
     {"put_new_lock",
      [](UnitIndex& index) {
-       return error_of(index.put_lock(sample_lock(LockId{9}, 1, 1), at(1)));
+       return error_of(index.put_lock(sample_lock(LockId{9}, 1, 1), kNever));
      }},
     {"hand_over_lock",
      [](UnitIndex& index) {
-       return error_of(index.put_lock(sample_lock(LockId{1}, 3, 1), at(6)));
+       return error_of(index.put_lock(sample_lock(LockId{1}, 3, 1), kNever));
      }},
     {"erase_lock", [](UnitIndex& index) { return error_of(index.erase_lock(LockId{1})); }},
     {"intend_trash",
@@ -56,8 +56,10 @@ const Case kCases[] = {
     {"reschedule_later",
      [](UnitIndex& index) { return error_of(index.reschedule(Deadline::Kind::unit, 1, at(99))); }},
     {"reschedule_never",
-     [](UnitIndex& index) { return error_of(index.reschedule(Deadline::Kind::lock, 1, kNever)); }},
+     [](UnitIndex& index) { return error_of(index.reschedule(Deadline::Kind::unit, 1, kNever)); }},
     {"append_event", [](UnitIndex& index) { return error_of(index.append_event({})); }},
+    {"append_events",
+     [](UnitIndex& index) { return error_of(index.append_events(std::vector<EventRecord>(2))); }},
 };
 
 class UnitIndexFault : public testing::TestWithParam<Case> {
@@ -65,7 +67,7 @@ class UnitIndexFault : public testing::TestWithParam<Case> {
   // A unit, a lock, an intent and a piece of stored trash, numbered 1, 1, 1 and 2.
   UnitIndexFault() {
     EXPECT_EQ(error_of(index_->put_unit(sample_unit(UnitId{1}, 1, 1), at(5))), 0);
-    EXPECT_EQ(error_of(index_->put_lock(sample_lock(LockId{1}, 2, 1), at(6))), 0);
+    EXPECT_EQ(error_of(index_->put_lock(sample_lock(LockId{1}, 2, 1), kNever)), 0);
     EXPECT_EQ(error_of(index_->intend_trash(sample_trash(TrashId{1}, UnitId{1}, at(50)), {})), 0);
     EXPECT_EQ(error_of(index_->store_trash(sample_trash(TrashId{2}, UnitId{2}, at(60)))), 0);
   }

@@ -78,6 +78,10 @@ class Walk {
     EXPECT_EQ(orderly ? error_of(index_->mark_clean()) : 0, 0);
     index_.reset();
     index_ = UnitIndex::open(fault_).value();
+    // Not stored, see UnitIndex::put_lock.
+    for (auto& [thing, due] : model_.due) {
+      if (thing.kind == Kind::lock) due = kNever;
+    }
   }
   [[nodiscard]] Picture seen() { return take_picture(*index_); }
   [[nodiscard]] Picture wanted() const { return model_.picture(); }
@@ -246,7 +250,7 @@ TEST(UnitIndexModel, IsTheSameAfterTheDatabaseIsReopened) {
       ASSERT_EQ(error_of(index->put_unit(unit, unit.last_used)), 0);
       LockRecord lock = maker.lock();
       lock.id = index->next_lock_id();
-      ASSERT_EQ(error_of(index->put_lock(lock, lock.made)), 0);
+      ASSERT_EQ(error_of(index->put_lock(lock, kNever)), 0);
       ASSERT_EQ(error_of(index->append_event(maker.event())), 0);
     }
     left = take_picture(*index);

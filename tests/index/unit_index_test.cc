@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "index/schema.h"
 #include "tests/index/outcome.h"
 #include "tests/index/sample_records.h"
@@ -140,7 +142,7 @@ TEST_F(UnitIndexTest, RemembersQueueAndOwnersWhenReopened) {
   EXPECT_EQ(error_of(index_->put_unit(sample_unit(UnitId{1}), at(5))), 0);
   EXPECT_EQ(error_of(index_->put_lock(sample_lock(LockId{1}), at(6))), 0);
   crash_and_reopen();
-  EXPECT_EQ(queue(), (std::vector<Deadline>{{at(5), Kind::unit, 1}, {at(6), Kind::lock, 1}}));
+  EXPECT_EQ(queue(), (std::vector<Deadline>{{at(5), Kind::unit, 1}}));
   EXPECT_EQ(error_of(index_->erase_unit(UnitId{1})), 0);
   EXPECT_EQ(error_of(index_->erase_lock(LockId{1})), 0);
   EXPECT_EQ(row_count(Table::deadlines), 0U);
@@ -153,6 +155,54 @@ TEST_F(UnitIndexTest, DropsASecondDeadlineOfOneThing) {
   crash_and_reopen();
   EXPECT_EQ(queue(), (std::vector<Deadline>{{at(5), Kind::unit, 1}}));
   EXPECT_EQ(row_count(Table::deadlines), 1U);
+}
+
+TEST_F(UnitIndexTest, WritesNothingForTheDeadlineOfALock) {
+  EXPECT_EQ(error_of(index_->put_lock(sample_lock(LockId{1}), at(5))), 0);
+  const std::uint64_t before = fault_.commits();
+  EXPECT_EQ(error_of(index_->reschedule(Kind::lock, 1, at(9))), 0);
+  EXPECT_EQ(fault_.commits(), before);
+  EXPECT_EQ(row_count(Table::deadlines), 0U);
+  EXPECT_EQ(queue(), (std::vector<Deadline>{{at(9), Kind::lock, 1}}));
+}
+
+TEST_F(UnitIndexTest, DropsTheDeadlineOfALockThatAnEarlierVersionStored) {
+  plant(Table::deadlines, deadline_key({Kind::lock, 1}, at(9)), "");
+  crash_and_reopen();
+  EXPECT_TRUE(queue().empty());
+  EXPECT_EQ(row_count(Table::deadlines), 0U);
+}
+
+TEST_F(UnitIndexTest, CountsDueUnitsWhateverElseIsDue) {
+  EXPECT_EQ(error_of(index_->put_unit(sample_unit(UnitId{1}), at(7))), 0);
+  EXPECT_EQ(error_of(index_->put_unit(sample_unit(UnitId{2}), at(9))), 0);
+  EXPECT_EQ(error_of(index_->put_lock(sample_lock(LockId{1}), at(5))), 0);
+  EXPECT_EQ(index_->due_units(at(8), 10), (std::vector<Deadline>{{at(7), Kind::unit, 1}}));
+  EXPECT_EQ(index_->due_units(at(9), 1), (std::vector<Deadline>{{at(7), Kind::unit, 1}}));
+}
+
+TEST_F(UnitIndexTest, ErasesManyLocksInOneCommit) {
+  for (const std::uint64_t id : {1U, 2U, 3U}) {
+    EXPECT_EQ(error_of(index_->put_lock(sample_lock(LockId{id}), at(5))), 0);
+  }
+  const std::array gone{LockId{1}, LockId{3}};
+  const std::uint64_t before = fault_.commits();
+  EXPECT_EQ(error_of(index_->erase_locks(gone)), 0);
+  EXPECT_EQ(error_of(index_->erase_locks({})), 0);
+  EXPECT_EQ(fault_.commits(), before + 1);
+  EXPECT_EQ(index_->load_locks(), std::vector{sample_lock(LockId{2})});
+  EXPECT_EQ(row_count(Table::owners), 1U);
+  EXPECT_EQ(queue(), (std::vector<Deadline>{{at(5), Kind::lock, 2}}));
+}
+
+TEST_F(UnitIndexTest, AppendsManyEventsInOneCommit) {
+  std::vector<EventRecord> events(3);
+  for (std::size_t i = 0; i < events.size(); ++i) events[i].path = std::to_string(i);
+  const std::uint64_t before = fault_.commits();
+  EXPECT_EQ(error_of(index_->append_events(events)), 0);
+  EXPECT_EQ(fault_.commits(), before + 1);
+  for (std::size_t i = 0; i < events.size(); ++i) events[i].sequence = i + 1;
+  EXPECT_EQ(index_->newest_events(10), events);
 }
 
 TEST_F(UnitIndexTest, CommitsEachChangeOfStateOnce) {

@@ -156,6 +156,33 @@ TEST_F(Reclaim, TakesTheLocksOfKilledOwnersAndKeepsThoseOfLiveOnesHoweverTaken) 
   }
 }
 
+TEST_F(Reclaim, TakesThousandsThatOneWorkerLeftAndKeepsTheLiveOnesAmongThem) {
+  constexpr int kLocks = 3000;
+  const auto take_each = [&](const std::string& prefix, int step) {
+    return owner([this, prefix, step] {
+      int error = 0;
+      for (int i = 0; i < kLocks; i += step) {
+        const std::string name = "/" + prefix + std::to_string(i);
+        error |= create("locks/" + std::to_string(i % 10) + name);
+      }
+      return error;
+    });
+  };
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_EQ(::mkdir(at("locks/" + std::to_string(i)).c_str(), 0755), 0);
+  }
+  const ChildProcess living = take_each("live", 100);
+  EXPECT_EQ(living.hear(), 0);
+  const ChildProcess dying = take_each("dead", 1);
+  EXPECT_EQ(dying.hear(), 0);
+  dying.kill();
+  EXPECT_TRUE(eventually([&] { return volume_->locks().size() == kLocks / 100; }, 30s));
+  EXPECT_EQ(
+      shell("find locks -name 'dead*' | wc -l; find locks -name 'live*' | wc -l", volume_->path())
+          .out,
+      "0\n" + std::to_string(kLocks / 100) + "\n");
+}
+
 TEST_F(Reclaim, OnExistGivesTheNameToTheNextAtOnceAfterTheGrace) {
   const ChildProcess dies = owner([&] { return create("locks/l"); });
   ASSERT_EQ(dies.hear(), 0);
