@@ -66,6 +66,10 @@ ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
   if (name == command::kShow) return show(caller, request);
   if (name == command::kEvents) return events(caller, request);
   if (name == command::kExplain) return explain(caller, request);
+  if (name == command::kHistory) return history(caller, request);
+  if (name == command::kActivity) {
+    return done(to_json(activity_.since(caller, request.token.value_or(0))));
+  }
   if (name == command::kPin) return pin(caller, request, true);
   if (name == command::kUnpin) return pin(caller, request, false);
   if (name == command::kExpire) return expire(caller, request);
@@ -218,6 +222,12 @@ ControlReply Control::explain(const Caller& caller, const ControlRequest& reques
   const Duration since = request.since.value_or(Explainer::kWindow);
   if (since <= Duration::zero()) return misused("--since takes a time that is over");
   return done(to_json(explainer_.explain(caller, request.path, since)));
+}
+
+ControlReply Control::history(const Caller& caller, const ControlRequest& request) {
+  const Duration since = request.since.value_or(Explainer::kWindow);
+  if (since <= Duration::zero()) return misused("--since takes a time that is over");
+  return done(to_json(explainer_.history(caller, since)));
 }
 
 ControlReply Control::pin(const Caller& caller, const ControlRequest& request, bool pinned) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "fs/activity.h"
 #include "fs/census.h"
 #include "fs/checker.h"
 #include "fs/control_check.h"
@@ -53,6 +54,7 @@ class Control {
         census_(census),
         checker_(checker),
         explainer_(explainer),
+        activity_(volume),
         facts_(std::move(facts)) {}
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
@@ -69,6 +71,7 @@ class Control {
   [[nodiscard]] ControlReply locks(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply show(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply explain(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply history(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply events(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply pin(const Caller& caller, const ControlRequest& request, bool pinned);
   [[nodiscard]] ControlReply expire(const Caller& caller, const ControlRequest& request);
@@ -123,6 +126,7 @@ class Control {
   Census& census_;
   Checker& checker_;
   Explainer& explainer_;
+  Activity activity_;
   const DaemonFacts facts_;
 };
 

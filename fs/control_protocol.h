@@ -39,9 +39,12 @@ inline constexpr std::string_view kShow = "show";      // path: ShowView
 // the first `limit` that are newer.
 inline constexpr std::string_view kEvents = "events";
 inline constexpr std::string_view kExplain = "explain";  // path, since: ExplainView
-inline constexpr std::string_view kPin = "pin";          // path: ChangeView
-inline constexpr std::string_view kUnpin = "unpin";      // path: ChangeView
-inline constexpr std::string_view kExpire = "expire";    // path, dry_run: ChangeView
+inline constexpr std::string_view kHistory = "history";  // since: HistoryView
+// token (none: begins): ActivityView, of what was since the last answer with that token
+inline constexpr std::string_view kActivity = "activity";
+inline constexpr std::string_view kPin = "pin";        // path: ChangeView
+inline constexpr std::string_view kUnpin = "unpin";    // path: ChangeView
+inline constexpr std::string_view kExpire = "expire";  // path, dry_run: ChangeView
 // scope ("": all that hold or limit something): QuotasView
 inline constexpr std::string_view kQuotaList = "quota-list";
 // scope, quota: QuotasView of what is in force then
@@ -106,7 +109,7 @@ struct ControlRequest {
   std::string scope;              // of a quota: "user:ci", "unit:worktrees/job-17", "user:*"
   QuotaChange quota;
   bool repair = false;                 // of a check
-  std::optional<std::uint64_t> token;  // of a check
+  std::optional<std::uint64_t> token;  // of a check, or activity
   bool operator==(const ControlRequest&) const = default;
 };
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fs/control_explain.h"
+#include "fs/control_history.h"
 #include "fs/filesystem.h"
 #include "fs/sampler.h"
 #include "fs/trend.h"
@@ -43,6 +44,9 @@ class Explainer {
   [[nodiscard]] ExplainView explain(const Caller& caller, const std::string& path, Duration since)
       EXCLUDES(mu_, scan_mu_);
 
+  // What was held in the time `since`, > 0, and what is due next (retrospect.cc).
+  [[nodiscard]] HistoryView history(const Caller& caller, Duration since);
+
  private:
   [[nodiscard]] Inside inside() EXCLUDES(scan_mu_);
   [[nodiscard]] std::vector<SurveyedUnit> survey(const Caller& caller, const std::string& path);
@@ -55,6 +59,7 @@ class Explainer {
   void tell_held(const std::vector<SurveyedUnit>& units, const Trend& trend,
                  ExplainView& view) const;
   void tell_cleanup(const Trend& trend, ExplainView& view) const;
+  void forecast(const Caller& caller, HistoryView& view) const;
 
   Volume& volume_;
   Reaper& reaper_;

@@ -43,7 +43,7 @@ bool Unit::try_enter() {
   auto gate = gate_.load(std::memory_order_relaxed);
   do {
     if ((gate & (kFrozen | kGone)) != 0) return false;
-  } while (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_seq_cst,
+  } while (!gate_.compare_exchange_weak(gate, gate + kEntry + kInside, std::memory_order_seq_cst,
                                         std::memory_order_relaxed));
   return true;
 }
@@ -67,7 +67,7 @@ bool Unit::freeze(Duration patience) {
 bool Unit::drained(Duration patience) const {
   const auto start = std::chrono::steady_clock::now();
   for (int round = 0;; ++round) {
-    if ((gate_.load(std::memory_order_seq_cst) & ~(kFrozen | kGone)) == 0) return true;
+    if ((gate_.load(std::memory_order_seq_cst) & kInsideMask) == 0) return true;
     if (std::chrono::steady_clock::now() - start >= patience) return false;
     if (round < kFreezeYields) {
       std::this_thread::yield();

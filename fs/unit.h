@@ -45,7 +45,12 @@ class Unit {
   // requests inside to leave; false, and thawed, when they did not, or when it is frozen already or
   // gone. After `freeze`: exactly one of `thaw` and `kill`.
   [[nodiscard]] bool try_enter();
-  void leave() { gate_.fetch_sub(1, std::memory_order_seq_cst); }
+  void leave() { gate_.fetch_sub(kInside, std::memory_order_seq_cst); }
+  // How often it has been entered since it came into memory. It is counted by the same atomic that
+  // lets a request in, so that it costs them nothing.
+  [[nodiscard]] std::uint64_t entries() const {
+    return gate_.load(std::memory_order_relaxed) / kEntry;
+  }
   [[nodiscard]] bool freeze(Duration patience) EXCLUDES(mu_);
   void thaw();
   void kill() EXCLUDES(mu_);
@@ -82,8 +87,13 @@ class Unit {
 
  private:
   friend class UnitTable;
-  static constexpr std::uint64_t kFrozen = 1ULL << 62;
-  static constexpr std::uint64_t kGone = 1ULL << 63;
+  // The gate, from its lowest bit: two flags, requests inside (22 bits), entries (40 bits, which
+  // wrap).
+  static constexpr std::uint64_t kFrozen = 1;
+  static constexpr std::uint64_t kGone = 2;
+  static constexpr std::uint64_t kInside = 4;
+  static constexpr std::uint64_t kEntry = 1ULL << 24;
+  static constexpr std::uint64_t kInsideMask = (kEntry - 1) & ~(kFrozen | kGone);
 
   [[nodiscard]] bool drained(Duration patience) const;
   [[nodiscard]] bool frozen() const {
@@ -103,7 +113,7 @@ class Unit {
 
   // Atomics, because every request inside changes them. seq_cst where two of them decide together:
   // entering then reading `active_` against clearing `active_` then reading the gate.
-  std::atomic<std::uint64_t> gate_{0};  // requests inside, and the two flags
+  std::atomic<std::uint64_t> gate_{0};
   std::atomic<std::int64_t> last_used_;
   std::atomic<std::uint32_t> opens_{0};
   std::atomic<bool> awaited_{false};

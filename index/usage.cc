@@ -134,6 +134,14 @@ std::vector<UsageCell> UnitAccounts::cells() const {
   return held;
 }
 
+std::vector<UnitAccounts::Reserved> UnitAccounts::reserved() const {
+  std::vector<Reserved> all;
+  const MutexLock lock(mu_);
+  all.reserve(cells_.size());
+  for (const auto& [who, cell] : cells_) all.push_back({cell.uid, cell.reserved()});
+  return all;
+}
+
 std::shared_ptr<UnitAccounts> UsageLedger::open_unit(UnitId unit, std::string_view class_name,
                                                      std::string_view job) {
   Account* const of_class =
@@ -178,6 +186,7 @@ Status UsageLedger::reserve(Cell& cell, const Usage& delta, WallTime now) {
     return fail(charges[*refused].account == &volume_ ? ENOSPC : EDQUOT);
   }
   cell.add(delta);
+  if (delta.bytes.n > 0) cell.reserved_.fetch_add(delta.bytes.n, kRelaxed);
   return {};
 }
 

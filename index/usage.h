@@ -117,6 +117,8 @@ class Cell {
   [[nodiscard]] Usage usage() const {
     return {{bytes_.load(std::memory_order_relaxed)}, inodes_.load(std::memory_order_relaxed)};
   }
+  // Bytes that were ever reserved here: what is new, whatever has gone again.
+  [[nodiscard]] std::int64_t reserved() const { return reserved_.load(std::memory_order_relaxed); }
 
  private:
   friend class UsageLedger;
@@ -130,13 +132,14 @@ class Cell {
 
   void leave_policy_scopes();
   void add(const Usage& delta) {
-    bytes_.fetch_add(delta.bytes.n, std::memory_order_relaxed);
-    inodes_.fetch_add(delta.inodes, std::memory_order_relaxed);
+    if (delta.bytes.n != 0) bytes_.fetch_add(delta.bytes.n, std::memory_order_relaxed);
+    if (delta.inodes != 0) inodes_.fetch_add(delta.inodes, std::memory_order_relaxed);
   }
 
   // No Account: it has no limits of its own, and there is one in every unit.
   std::atomic<std::int64_t> bytes_{0};
   std::atomic<std::int64_t> inodes_{0};
+  std::atomic<std::int64_t> reserved_{0};
   // Null where there is none. Written when the cell is made and while its unit is still.
   std::array<Account*, kScopes> scopes_{};
 };
@@ -150,6 +153,12 @@ class UnitAccounts {
   [[nodiscard]] Account& total() { return total_; }
   // Those that hold something, by uid, then gid.
   [[nodiscard]] std::vector<UsageCell> cells() const EXCLUDES(mu_);
+  // Cell::reserved() of each user, in no order; more than one of a user where groups differ.
+  struct Reserved {
+    uid_t uid = 0;
+    std::int64_t bytes = 0;
+  };
+  [[nodiscard]] std::vector<Reserved> reserved() const EXCLUDES(mu_);
   [[nodiscard]] UnitId unit() const { return unit_; }
 
  private:

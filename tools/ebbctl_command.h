@@ -26,7 +26,9 @@ struct Invocation {
   bool follow = false;                                // events
   bool orphans = false;                               // locks
   bool all = false;                                   // quota list
-  std::string file;                                   // policy check
+  bool once = false;                                  // top
+  Duration interval{};                                // top
+  std::string file;                                   // policy check, report
   std::string to;                                     // restore
   std::function<int(Invocation&, const Style&)> run;  // returns the exit code
 };
@@ -44,6 +46,8 @@ void add_dry_run(CLI::App& command, Invocation& invocation);
 // Each adds its group of commands.
 void add_query_commands(CLI::App& app, Invocation& invocation);    // status units locks show events
 void add_explain_commands(CLI::App& app, Invocation& invocation);  // explain
+void add_report_commands(CLI::App& app, Invocation& invocation);   // report
+void add_top_commands(CLI::App& app, Invocation& invocation);      // top
 void add_change_commands(CLI::App& app, Invocation& invocation);   // pin unpin expire
 void add_quota_commands(CLI::App& app, Invocation& invocation);    // quota list|show|set...
 void add_check_commands(CLI::App& app, Invocation& invocation);    // check

@@ -56,11 +56,12 @@ __ebbctl_values() {
     --job) __ebbctl_ask job units | sort -u ;;
     --id) __ebbctl_ask id trash list ;;
     --kind)
-      printf '%s\n' adopted braked evicted expired handed_over mounted no_space pinned \
+      printf '%s\n' adopted braked evicted expired handed_over hook mounted no_space pinned \
         policy_loaded policy_rejected purged quota reclaimed requested restored resumed unmounted \
         unpinned warning would_remove
       ;;
     --since | --older | --grace) printf '%s\n' 30m 1h 24h 7d ;;
+    --interval) printf '%s\n' 1s 2s 5s 10s ;;
   esac
 }
 
@@ -106,7 +107,7 @@ _ebbctl() {
     found=$(__ebbctl_values "$previous")
     case $previous in
       --mount) __ebbctl_mode filenames && found=$(compgen -d -- "$current") ;;
-      --to) __ebbctl_mode filenames && found=$(compgen -f -- "$current") ;;
+      --to | --html) __ebbctl_mode filenames && found=$(compgen -f -- "$current") ;;
     esac
   elif [[ $current == -* ]]; then
     found=$(__ebbctl_options "$help")
