@@ -13,7 +13,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstring>
-#include <memory>
 #include <thread>
 
 #include "fs/capabilities.h"
@@ -27,6 +26,7 @@
 #include "fs/filesystem.h"
 #include "fs/git_state.h"
 #include "fs/guardian.h"
+#include "fs/hooks.h"
 #include "fs/index_opening.h"
 #include "fs/index_watch.h"
 #include "fs/metric_counts.h"
@@ -100,6 +100,7 @@ struct Parts {
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<Filesystem> filesystem;
   std::unique_ptr<Explainer> explainer;
+  std::unique_ptr<Hooks> hooks;
   std::unique_ptr<Control> control;
   std::unique_ptr<MetricCounts> metric_counts;
   std::unique_ptr<Metrics> metrics;
@@ -309,6 +310,7 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   if (!sampler) return cannot("cannot read the history", sampler.error(), "");
   parts.sampler = std::move(*sampler);
   parts.explainer = std::make_unique<Explainer>(*parts.volume, *parts.reaper, *parts.sampler);
+  parts.hooks = std::make_unique<Hooks>(*parts.volume, *parts.trash);
   parts.filesystem = std::make_unique<Filesystem>(
       *parts.volume, *parts.reaper, parts.channel, options.passthrough_from,
       parts.descriptors - parts.descriptors / kSpareShare);
@@ -403,6 +405,7 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
   parts.notifier->start();
   parts.evictor->start();
   parts.sampler->start();
+  parts.hooks->start(options.mountpoint);
   journal_policy(parts, EventRecord::Kind::mounted,
                  "ebbfs " EBBFS_VERSION ", policy " + parts.rules->policy()->source);
   spdlog::info("event=mounted mount={} backing={} policy=\"{}\" units={} locks={}",
@@ -410,6 +413,7 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
                parts.units->size(), parts.locks->size());
   const auto stop = [&] {
     notify_service(ServiceState::stopping, "unmounting " + options.mountpoint);
+    parts.hooks->stop();  // first: what they run is inside
     mount.unmount();
     stop_senders(parts);
     mount.end();
@@ -427,6 +431,7 @@ void leave_clean(Parts& parts, std::unique_ptr<Mount> mount) {
   notify_service(ServiceState::stopping, "storing the index");
   parts.metrics.reset();
   parts.sampler->stop();
+  parts.hooks->stop();
   stop_senders(parts);
   parts.workers->finish();
   mount.reset();

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "fs/user_names.h"
+
 namespace ebbfs {
 
 std::expected<Policy, std::string> load_policy(const std::string& file) {
@@ -17,6 +19,11 @@ std::expected<Policy, std::string> load_policy(const std::string& file) {
   text << in.rdbuf();
   auto policy = parse_policy(text.str(), file);
   if (!policy) return std::unexpected(policy.error().message());
+  for (const HookRule& hook : policy->hooks) {
+    if (user_id(hook.user)) continue;
+    return std::unexpected(
+        file + ": a hook is to run as a user that this host does not have: " + hook.user);
+  }
   return std::move(*policy);
 }
 

@@ -21,7 +21,7 @@ struct LastEnumerator<BrakeRecord::Cause> {
 };
 template <>
 struct LastEnumerator<EventRecord::Kind> {
-  static constexpr auto kValue = EventRecord::Kind::no_space;
+  static constexpr auto kValue = EventRecord::Kind::hook;
 };
 
 // The order below is the order on disk: a change of it is a new kRecordVersion.
@@ -164,6 +164,8 @@ std::string_view to_string(EventRecord::Kind kind) {
       return "resumed";
     case EventRecord::Kind::no_space:
       return "no_space";
+    case EventRecord::Kind::hook:
+      return "hook";
   }
   return "unknown";
 }

@@ -179,6 +179,7 @@ struct EventRecord {
     braked = 17,        // removing stopped until somebody has looked
     resumed = 18,       // and goes on
     no_space = 19,      // new data was refused, or too little could be evicted
+    hook = 20,          // a command of the policy was run for it
   } kind = Kind::warning;
   std::uint64_t sequence = 0;  // set by the index, rising
   WallTime time{};
@@ -186,7 +187,7 @@ struct EventRecord {
   std::string class_name;
   std::string rule;   // e.g. "idle 24h", "owner killed by signal 9, grace 5s"
   std::string owner;  // e.g. "uid=1000 pid=4242 comm=git job=ci-17"
-  Duration age{};     // since last use (units) or since made (locks)
+  Duration age{};     // since last use (units) or made (locks); how long a hook ran
   Usage usage;        // freed, where it applies
   std::string detail;
 

@@ -163,4 +163,16 @@ std::string format_bytes_exact(Bytes bytes) {
   return text;
 }
 
+std::string_view to_string(HookRule::On on) {
+  switch (on) {
+    case HookRule::On::reclaimed:
+      return "reclaimed";
+    case HookRule::On::expired:
+      return "expired";
+    case HookRule::On::idle:
+      return "idle";
+  }
+  return "unknown";
+}
+
 }  // namespace ebbfs

@@ -5,6 +5,7 @@
 // once parsed; shared between threads as shared_ptr<const Policy>.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -76,11 +77,31 @@ struct QuotaRule {
   bool operator==(const QuotaRule&) const = default;
 };
 
+// A command to be run when something has happened. Elements of `command` may hold {path}, {repo},
+// {job} and {class}; the first is an absolute path without any.
+struct HookRule {
+  enum class On : std::uint8_t { reclaimed, expired, idle } on = On::expired;
+  std::vector<std::string> command{};          // at least one
+  std::string user{};                          // name or decimal uid that it runs as
+  std::string class_name{};                    // only for this class; "": for any
+  Duration after{};                            // > 0 for idle: unused this long
+  Duration timeout = std::chrono::minutes(1);  // > 0
+  std::uint64_t parallel = 1;                  // of this hook at once, 1..kHooksAtOnceMax
+
+  bool operator==(const HookRule&) const = default;
+};
+inline constexpr std::uint64_t kHooksAtOnceMax = 16;
+inline constexpr Duration kHookTimeoutMax = std::chrono::hours(24);
+[[nodiscard]] std::string_view to_string(HookRule::On on);
+// What may stand between braces in a command, in any order.
+inline constexpr std::array<std::string_view, 4> kHookParts = {"path", "repo", "job", "class"};
+
 struct Policy {
   Mode mode = Mode::enforce;
   VolumeRule volume;
   std::vector<ClassRule> classes;
   std::vector<QuotaRule> quotas;
+  std::vector<HookRule> hooks;
   std::string source;  // file name, or "built-in default"
 
   [[nodiscard]] const ClassRule* find_class(std::string_view name) const;

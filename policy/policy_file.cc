@@ -6,6 +6,7 @@
 
 #include "policy/automaton.h"
 #include "policy/classifier.h"
+#include "policy/hook.h"
 #include "policy/toml_parse.h"
 #include "policy/toml_reader.h"
 
@@ -14,6 +15,8 @@ namespace {
 
 using Complaints = std::vector<Complaint>;
 
+constexpr std::string_view kCommandForm =
+    R"(an array of words such as ["/usr/bin/logger", "{path}"])";
 constexpr std::string_view kGlobsForm = R"(an array of globs such as ["worktrees/*"])";
 
 // A class and where its parts stand.
@@ -207,6 +210,84 @@ void read_quota(const toml::table& table, Policy& policy, Complaints& complaints
   policy.quotas.push_back(std::move(quota));
 }
 
+void check_command(TableReader& reader, const std::vector<PlacedString>& words) {
+  for (const PlacedString& word : words) {
+    if (const auto wrong = unknown_hook_part(word.text)) {
+      std::vector<std::string> known;
+      for (const std::string_view part : kHookParts) known.push_back("{" + std::string(part) + "}");
+      reader.complain(word.place, "command", "{path}, {repo}, {job} or {class} between braces",
+                      quoted(*wrong) + did_you_mean(*wrong, known));
+    }
+    if (word.text.find('\0') != std::string::npos) {
+      reader.complain(word.place, "command", "words without NUL", quoted(word.text));
+    }
+  }
+  if (words.empty()) return;
+  const PlacedString& program = words.front();
+  if (!program.text.starts_with('/') || program.text.contains('{')) {
+    reader.complain(program.place, "command", "an absolute path first", quoted(program.text));
+  }
+}
+
+// A name of a class that can have the event, or none.
+void read_hook_class(TableReader& reader, HookRule& hook, const std::vector<ClassRule>& classes) {
+  if (!reader.has("class")) return;
+  const auto name = reader.required_string("class", "the name of a class");
+  if (!name) return;
+  hook.class_name = name->text;
+  const auto found = std::ranges::find(classes, name->text, &ClassRule::name);
+  if (found == classes.end()) {
+    std::vector<std::string> names;
+    for (const ClassRule& rule : classes) names.push_back(rule.name);
+    reader.complain(name->place, "class", "the name of a class",
+                    quoted(name->text) + did_you_mean(name->text, names));
+    return;
+  }
+  const bool of_locks = hook.on == HookRule::On::reclaimed;
+  if ((found->kind == ClassKind::lock) == of_locks) return;
+  reader.complain(name->place, "class",
+                  of_locks ? "a class of kind \"lock\" with on = \"reclaimed\""
+                           : "a class of kind \"tree\" with on = " + quoted(to_string(hook.on)),
+                  quoted(name->text));
+}
+
+void read_hook(const toml::table& table, Policy& policy, Complaints& complaints) {
+  TableReader reader(table, complaints);
+  HookRule hook;
+  const auto on = reader.read_word("on", {"reclaimed", "expired", "idle"});
+  if (on) hook.on = static_cast<HookRule::On>(*on);
+  if (!reader.has("on")) {
+    reader.complain(reader.place(), "on", R"("reclaimed" or "expired" or "idle")", "nothing");
+  }
+  const std::vector<PlacedString> words = reader.required_strings("command", kCommandForm);
+  check_command(reader, words);
+  for (const PlacedString& word : words) hook.command.push_back(word.text);
+  if (auto user = reader.required_string("user", "the name of a user, or a uid")) {
+    hook.user = std::move(user->text);
+  }
+  read_hook_class(reader, hook, policy.classes);
+  if (hook.on == HookRule::On::idle) {
+    reader.read("after", hook.after, {});
+    if (on && !reader.has("after")) {
+      reader.complain(reader.place(), "after", "a duration such as 30m", "nothing");
+    }
+  } else {
+    reader.misplaced("after", "it with on = \"idle\" only");
+  }
+  reader.read("timeout", hook.timeout, {});
+  if (hook.timeout > kHookTimeoutMax) {
+    reader.complain(reader.place_of("timeout"), "timeout", "24h at most", reader.found("timeout"));
+  }
+  reader.read("parallel", hook.parallel);
+  if (hook.parallel < 1 || hook.parallel > kHooksAtOnceMax) {
+    reader.complain(reader.place_of("parallel"), "parallel",
+                    "a number from 1 to " + std::to_string(kHooksAtOnceMax),
+                    reader.found("parallel"));
+  }
+  reader.finish();
+  policy.hooks.push_back(std::move(hook));
+}
+
 void read_classes(const std::vector<const toml::table*>& tables, Policy& policy,
                   Complaints& complaints) {
   std::vector<PlacedClass> classes;
@@ -234,6 +315,9 @@ Policy read_policy(const toml::table& root, Complaints& complaints) {
   if (const auto classes = reader.tables("class")) read_classes(*classes, policy, complaints);
   if (const auto quotas = reader.tables("quota")) {
     for (const toml::table* quota : *quotas) read_quota(*quota, policy, complaints);
+  }
+  if (const auto hooks = reader.tables("hook")) {
+    for (const toml::table* hook : *hooks) read_hook(*hook, policy, complaints);
   }
   reader.finish();
   return policy;

@@ -98,6 +98,19 @@ void append_quota(std::string& out, const QuotaRule& quota) {
   line(out, "grace", quote(format_duration(quota.grace)));
 }
 
+void append_hook(std::string& out, const HookRule& hook) {
+  out += "\n[[hook]]\n";
+  line(out, "on", quote(to_string(hook.on)));
+  std::string words;
+  for (const std::string& word : hook.command) words += (words.empty() ? "" : ", ") + quote(word);
+  line(out, "command", "[" + words + "]");
+  line(out, "user", quote(hook.user));
+  if (!hook.class_name.empty()) line(out, "class", quote(hook.class_name));
+  if (hook.on == HookRule::On::idle) line(out, "after", quote(format_duration(hook.after)));
+  line(out, "timeout", quote(format_duration(hook.timeout)));
+  line(out, "parallel", std::to_string(hook.parallel));
+}
+
 }  // namespace
 
 std::string format_threshold(const Threshold& value) {
@@ -115,6 +128,7 @@ std::string to_toml(const Policy& policy) {
   append_volume(out, policy.volume);
   for (const ClassRule& rule : policy.classes) append_class(out, rule);
   for (const QuotaRule& quota : policy.quotas) append_quota(out, quota);
+  for (const HookRule& hook : policy.hooks) append_hook(out, hook);
   return out;
 }
 

@@ -96,7 +96,10 @@ std::string event_line(const EventView& event, const Style& style) {
   std::vector<std::string> parts;
   if (!event.rule.empty()) parts.push_back(plain(event.rule));
   if (event.usage.bytes.n != 0) parts.push_back(human_bytes(event.usage.bytes));
-  if (event.age > Duration{}) parts.push_back("age " + human_duration(event.age));
+  if (event.age > Duration{}) {
+    // Of a hook it is how long its command ran.
+    parts.push_back((event.kind == "hook" ? "took " : "age ") + human_duration(event.age));
+  }
   if (!event.owner.empty()) parts.push_back(plain(event.owner));
   if (!event.detail.empty()) parts.push_back(plain(event.detail));
   const std::string colon = event.path.empty() || parts.empty() ? "" : ": ";
