@@ -51,6 +51,19 @@ TEST_F(UnitTest, FreezeWaitsForTheRequestInsideToLeave) {
   EXPECT_TRUE(frozen.get());
 }
 
+TEST_F(UnitTest, CountsHowOftenItWasEntered) {
+  constexpr int kTimes = 5000;
+  for (int i = 0; i < kTimes; ++i) {
+    ASSERT_TRUE(unit_.try_enter());
+    unit_.leave();
+  }
+  ASSERT_TRUE(unit_.freeze(Duration::zero())) << "nobody is inside, however often";
+  EXPECT_FALSE(unit_.try_enter());
+  EXPECT_EQ(unit_.entries(), kTimes) << "what was refused is not counted";
+  unit_.thaw();
+  EXPECT_EQ(unit_.entries(), kTimes);
+}
+
 TEST_F(UnitTest, FreezeFailsWhenItIsFrozenAlreadyOrGone) {
   ASSERT_TRUE(unit_.freeze(Duration::zero()));
   EXPECT_FALSE(unit_.freeze(Duration::zero()));
