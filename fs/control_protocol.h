@@ -45,7 +45,7 @@ inline constexpr std::string_view kActivity = "activity";
 inline constexpr std::string_view kPin = "pin";        // path: ChangeView
 inline constexpr std::string_view kUnpin = "unpin";    // path: ChangeView
 inline constexpr std::string_view kExpire = "expire";  // path, dry_run: ChangeView
-// scope ("": all that hold or limit something): QuotasView
+// scope ("": all that hold or limit something), limit (the fullest so many): QuotasView
 inline constexpr std::string_view kQuotaList = "quota-list";
 // scope, quota: QuotasView of what is in force then
 inline constexpr std::string_view kQuotaSet = "quota-set";

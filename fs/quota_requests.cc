@@ -61,6 +61,14 @@ QuotaView view_of(const Quotas::Row& row) {
   return view;
 }
 
+// Leaves those that have a limit, the fullest first, and so many of them.
+void keep_fullest(std::vector<QuotaView>& quotas, std::size_t limit) {
+  std::erase_if(quotas, [](const QuotaView& one) { return !one.percent; });
+  std::ranges::stable_sort(quotas, std::greater(),
+                           [](const QuotaView& one) { return *one.percent; });
+  if (quotas.size() > limit) quotas.resize(limit);
+}
+
 // Whether a limit in `change` is malformed, or passes the other; says which.
 std::optional<std::string> wrong_in(const ScopeLimits& limits) {
   if (std::min({limits.bytes, limits.soft_bytes, limits.inodes, limits.soft_inodes}) < 0) {
@@ -130,6 +138,7 @@ ControlReply Control::quota_list(const Caller& caller, const ControlRequest& req
     // Nothing held, nothing set: what would bind it.
     view.quotas.push_back(view_of({wanted, {}, volume_.quotas.in_force(wanted), {}, 0}));
   }
+  if (request.limit > 0) keep_fullest(view.quotas, request.limit);
   return done(to_json(view));
 }
 

@@ -41,7 +41,9 @@ std::expected<VolumeReport, ControlReply> gather(const std::string& mount,
   if (!explained) return std::unexpected(explained.error());
   auto history = asked<HistoryView>(mount, request, command::kHistory);
   if (!history) return std::unexpected(history.error());
-  auto quotas = asked<QuotasView>(mount, {}, command::kQuotaList);
+  ControlRequest fullest;
+  fullest.limit = kQuotasShown;
+  auto quotas = asked<QuotasView>(mount, fullest, command::kQuotaList);
   if (!quotas) return std::unexpected(quotas.error());
   return VolumeReport{*std::move(status), *std::move(explained), *std::move(history),
                       *std::move(quotas)};

@@ -17,7 +17,7 @@ namespace chrono = std::chrono;
 
 constexpr Duration kInterval = chrono::seconds(1);
 constexpr Duration kIntervalMin = chrono::milliseconds(100);
-constexpr std::size_t kNextMax = 50;
+constexpr std::size_t kShownMax = 50;  // scopes, and units that expire next
 // What changes slowly is asked for so much later than the last time, and no more often than so many
 // times what asking took.
 constexpr auto kSlowly = chrono::seconds(3);
@@ -45,10 +45,10 @@ class TopSource {
     request.command = command::kStatus;
     if (auto told = take(request, frame_.status); !told) return told;
     request.command = command::kQuotaList;
+    request.limit = kShownMax;
     if (auto told = take(request, frame_.quotas); !told) return told;
     request.command = command::kUnits;
     request.sort = sort_by::kExpires;
-    request.limit = kNextMax;
     if (auto told = take(request, frame_.next); !told) return told;
     const auto end = chrono::steady_clock::now();
     slow_at_ = end + std::max<chrono::steady_clock::duration>(kSlowly, (end - begin) * kPatience);

@@ -134,6 +134,16 @@ std::string expiries(const UnitsView& units, const Style& style, WallTime now) {
   return table.render(style);
 }
 
+// What a terminal has room for.
+std::string first_lines(std::string text, std::size_t lines) {
+  std::size_t end = 0;
+  for (std::size_t i = 0; i < lines && end != std::string::npos; ++i) {
+    end = text.find('\n', end == 0 ? 0 : end + 1);
+  }
+  if (lines > 0 && end != std::string::npos) text.resize(end + 1);
+  return text;
+}
+
 nlohmann::json actors_json(const nlohmann::json& actors, const ActivityView& activity) {
   nlohmann::json all = actors;
   for (nlohmann::json& one : all) {
@@ -146,10 +156,11 @@ nlohmann::json actors_json(const nlohmann::json& actors, const ActivityView& act
 }  // namespace
 
 std::string render(const TopFrame& frame, const Style& style, WallTime now) {
-  return heading(frame, style) + "\n" +
-         actors("USER", frame.activity.users, frame.activity, style) + "\n" +
-         actors("JOB", frame.activity.jobs, frame.activity, style) + "\n" +
-         scopes(frame.quotas, style) + "\n" + expiries(frame.next, style, now);
+  return first_lines(heading(frame, style) + "\n" +
+                         actors("USER", frame.activity.users, frame.activity, style) + "\n" +
+                         actors("JOB", frame.activity.jobs, frame.activity, style) + "\n" +
+                         scopes(frame.quotas, style) + "\n" + expiries(frame.next, style, now),
+                     style.height);
 }
 
 nlohmann::json top_json(const TopFrame& frame) {

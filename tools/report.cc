@@ -13,7 +13,6 @@
 namespace ebbfs {
 namespace {
 
-constexpr std::size_t kQuotasShown = 50;
 constexpr std::int64_t kNearlyFull = 90;  // percent
 
 std::string with_sign(std::int64_t bytes) {
@@ -175,8 +174,6 @@ std::string quotas_of(const QuotasView& view) {
   std::ranges::copy_if(view.quotas, std::back_inserter(limited),
                        [](const QuotaView& one) { return one.percent.has_value(); });
   std::ranges::stable_sort(limited, std::greater(), [](const auto& one) { return *one.percent; });
-  const std::size_t count = limited.size();
-  if (count > kQuotasShown) limited.resize(kQuotasShown);
   HtmlTable table({"scope", "full", "%>", "bytes>", "-inodes>", "-refused>"});
   for (const QuotaView& one : limited) {
     const std::int64_t percent = *one.percent;
@@ -188,10 +185,8 @@ std::string quotas_of(const QuotasView& view) {
                human_count(one.refusals)});
   }
   if (table.empty()) return section("Limits", remark("None are set."));
-  const std::string more = count > kQuotasShown
-                               ? remark(fmt::format("The {} fullest of {}.", kQuotasShown,
-                                                    human_count(static_cast<std::int64_t>(count))))
-                               : "";
+  const std::string more =
+      limited.size() >= kQuotasShown ? remark(fmt::format("The {} fullest.", kQuotasShown)) : "";
   return section("Limits", table.text() + more);
 }
 

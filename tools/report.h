@@ -17,6 +17,9 @@
 
 namespace ebbfs {
 
+// Scopes that have a limit: the fullest so many.
+inline constexpr std::size_t kQuotasShown = 50;
+
 struct VolumeReport {
   StatusView status;
   ExplainView explained;
