@@ -36,8 +36,9 @@ std::string thousandths(double share) { return fmt::format("{:.1f}", share * kUn
 
 double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
-std::int64_t epoch_seconds(WallTime time) {
-  return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+// To the millisecond.
+std::string epoch_seconds(WallTime time) {
+  return fmt::format("{:.3f}", seconds(time.time_since_epoch()));
 }
 
 // The time that a chart shows.

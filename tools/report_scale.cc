@@ -91,8 +91,11 @@ std::vector<ScaleMark> time_marks(WallTime from, WallTime to, int count) {
   std::int64_t at = (begin + offset) / step * step - offset;
   for (; at <= end; at += step) {
     if (at < begin) continue;
+    const Duration passed =
+        std::max<Duration>(WallTime(std::chrono::seconds(at)) - from, Duration::zero());
     marks.push_back(
-        {static_cast<double>(at - begin) / static_cast<double>(span), at, label_of(at)});
+        {std::chrono::duration<double>(passed) / std::chrono::duration<double>(to - from), at,
+         label_of(at)});
   }
   if (marks.size() > 1) return marks;
   return {{0, begin, exact_label_of(begin)}, {1, end, exact_label_of(end)}};
