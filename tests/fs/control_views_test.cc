@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "fs/control_activity.h"
 #include "fs/control_explain.h"
+#include "fs/control_history.h"
 #include "fs/control_status.h"
 #include "policy/limits.h"
 
@@ -206,6 +208,21 @@ TEST(ControlViews, EventsHaveAnExactCodec) {
   expect_exact_codec(EventsView{{sample_event(), EventView{}}, 5});
 }
 TEST(ControlViews, ExplainHasAnExactCodec) { expect_exact_codec(sample_explain()); }
+TEST(ControlViews, HistoryHasAnExactCodec) {
+  const SliceView slice{"worktree", 3, {4096}};
+  HistoryView view;
+  view.time = kNoon;
+  view.since = 24h;
+  view.step = 6min;
+  view.bytes_high = Bytes{85};
+  view.points = {{kNoon - 1h, {100}, {60}, {10}, {5}, {slice}, {slice}}, {}};
+  view.forecast = {{kNoon, 2, {{8192}, 7}, {slice}}, {}};
+  expect_exact_codec(view);
+}
+TEST(ControlViews, ActivityHasAnExactCodec) {
+  const ActorView actor{"alice", 12, {4096}, -8192, {1 << 20}};
+  expect_exact_codec(ActivityView{9, kNoon, 1s, actor, 4, {actor, {}}, {actor}});
+}
 TEST(ControlViews, PolicyHasAnExactCodec) { expect_exact_codec(sample_policy()); }
 TEST(ControlViews, CheckHasAnExactCodec) {
   expect_exact_codec(CheckView{true, "policy.toml", 12, 7, "ttl: soon", sample_policy()});

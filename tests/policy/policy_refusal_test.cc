@@ -149,6 +149,51 @@ constexpr Refusal kClassRefusals[] = {
      "use fewer ** and wildcards"},
 };
 
+constexpr Refusal kHookRefusals[] = {
+    {"hook_empty", "[[hook]]",
+     "1:1: on: expected \"reclaimed\" or \"expired\" or \"idle\", got nothing"},
+    {"hook_unknown_event", "[[hook]]\non = \"evicted\"\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "2:6: on: expected \"reclaimed\" or \"expired\" or \"idle\", got \"evicted\""},
+    {"hook_command_as_text",
+     "[[hook]]\non = \"expired\"\ncommand = \"/bin/x {path}\"\nuser = \"ci\"",
+     "3:11: command: expected an array of words such as [\"/usr/bin/logger\", \"{path}\"], got "
+     "\"/bin/x {path}\""},
+    {"hook_command_relative",
+     "[[hook]]\non = \"expired\"\ncommand = [\"git\", \"gc\"]\nuser = \"ci\"",
+     "3:12: command: expected an absolute path first, got \"git\""},
+    {"hook_program_from_a_part",
+     "[[hook]]\non = \"expired\"\ncommand = [\"/opt/{job}\"]\nuser = \"ci\"",
+     "3:12: command: expected an absolute path first, got \"/opt/{job}\""},
+    {"hook_unknown_part",
+     "[[hook]]\non = \"expired\"\ncommand = [\"/x\", \"-p\", \"{pat}\"]\nuser = \"ci\"",
+     "3:24: command: expected {path}, {repo}, {job} or {class} between braces, got \"{pat}\"; did "
+     "you mean {path}?"},
+    {"hook_without_user", "[[hook]]\non = \"expired\"\ncommand = [\"/x\"]",
+     "1:1: user: expected the name of a user, or a uid, got nothing"},
+    {"hook_idle_without_after", "[[hook]]\non = \"idle\"\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "1:1: after: expected a duration such as 30m, got nothing"},
+    {"hook_after_elsewhere",
+     "[[hook]]\non = \"expired\"\nafter = \"5m\"\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "3:9: after: expected it with on = \"idle\" only, got it here"},
+    {"hook_without_end",
+     "[[hook]]\non = \"expired\"\ntimeout = \"25h\"\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "3:11: timeout: expected 24h at most, got \"25h\""},
+    {"hook_too_many_at_once",
+     "[[hook]]\non = \"expired\"\nparallel = 17\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "3:12: parallel: expected a number from 1 to 16, got the number 17"},
+    {"hook_none_at_once",
+     "[[hook]]\non = \"expired\"\nparallel = 0\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "3:12: parallel: expected a number from 1 to 16, got the number 0"},
+    {"hook_of_unknown_class",
+     "[[hook]]\non = \"expired\"\nclass = \"worktre\"\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "3:9: class: expected the name of a class, got \"worktre\"; did you mean worktree?"},
+    {"hook_of_class_that_never_is",
+     "[[hook]]\non = \"expired\"\nclass = \"lock\"\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "3:9: class: expected a class of kind \"tree\" with on = \"expired\", got \"lock\""},
+    {"hook_unknown_key",
+     "[[hook]]\non = \"expired\"\nshell = true\ncommand = [\"/x\"]\nuser = \"ci\"",
+     "3:1: shell: expected a key that exists here, got an unknown one"},
+};
 constexpr Refusal kQuotaRefusals[] = {
     {"quota_as_one_table", "[quota]\nscope = \"volume\"",
      "1:1: quota: expected [[quota]] tables, got a table"},
@@ -196,6 +241,7 @@ std::string name_of(const testing::TestParamInfo<Refusal>& test) {
 INSTANTIATE_TEST_SUITE_P(Volume, RefusedPolicy, testing::ValuesIn(kVolumeRefusals), name_of);
 INSTANTIATE_TEST_SUITE_P(Class, RefusedPolicy, testing::ValuesIn(kClassRefusals), name_of);
 INSTANTIATE_TEST_SUITE_P(Quota, RefusedPolicy, testing::ValuesIn(kQuotaRefusals), name_of);
+INSTANTIATE_TEST_SUITE_P(Hook, RefusedPolicy, testing::ValuesIn(kHookRefusals), name_of);
 
 struct Malformed {
   std::string_view name;
