@@ -16,7 +16,7 @@ namespace ebbfs {
 namespace {
 
 // Requests that use the unit wait so long for the looks at its locks, whatever the disk.
-constexpr Duration kFrozenMax = std::chrono::milliseconds(5);
+constexpr Duration kFrozenMax = std::chrono::milliseconds(2);
 
 }  // namespace
 

@@ -49,7 +49,7 @@ class LockReaper {
   // The deadlines of these locks have come; at most kBatch of them. What is to go is removed
   // together: a unit is frozen once for all its locks, and they are told of in one change of the
   // index and erased in another. Returns the units that lost a lock by it, each once.
-  static constexpr std::size_t kBatch = 64;
+  static constexpr std::size_t kBatch = 32;
   std::vector<UnitId> due(std::span<const LockId> ids) EXCLUDES(judging_mu_);
   // Now and then, more often than kHelperWindow: see above.
   void settle() EXCLUDES(judging_mu_);
