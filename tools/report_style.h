@@ -64,7 +64,8 @@ summary{color:var(--soft);font-size:.875rem;cursor:pointer;padding:.3rem 0}
 pre{background:var(--tile);padding:.75rem;overflow-x:auto;border-radius:8px;font-size:.875rem}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.5rem}
 @media(max-width:36rem){body{padding:.75rem}.wide{display:none}
-.xs span:nth-child(even){display:none}.plot{grid-template-columns:4rem 1fr}th,td{padding-right:.6rem}}
+.xs span:nth-child(even){display:none}.plot{grid-template-columns:4rem 1fr}
+th,td{padding-right:.6rem}}
 @media print{details,.hit{display:none}body{max-width:none}}
 )";
 
