@@ -66,6 +66,7 @@ ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
   if (name == command::kShow) return show(caller, request);
   if (name == command::kEvents) return events(caller, request);
   if (name == command::kExplain) return explain(caller, request);
+  if (name == command::kTrace) return trace(caller, request);
   if (name == command::kHistory) return history(caller, request);
   if (name == command::kActivity) {
     return done(to_json(activity_.since(caller, request.token.value_or(0))));

@@ -24,6 +24,7 @@
 #include "fs/filesystem.h"
 #include "fs/reaper.h"
 #include "fs/request_counts.h"
+#include "fs/tracer.h"
 #include "fs/trash.h"
 #include "fs/volume.h"
 
@@ -45,7 +46,7 @@ class Control {
  public:
   // All outlive the object.
   Control(Volume& volume, Filesystem& filesystem, Reaper& reaper, Trash& trash, Evictor& evictor,
-          Census& census, Checker& checker, Explainer& explainer, DaemonFacts facts)
+          Census& census, Checker& checker, Explainer& explainer, Tracer& tracer, DaemonFacts facts)
       : volume_(volume),
         filesystem_(filesystem),
         reaper_(reaper),
@@ -54,6 +55,7 @@ class Control {
         census_(census),
         checker_(checker),
         explainer_(explainer),
+        tracer_(tracer),
         activity_(volume),
         facts_(std::move(facts)) {}
   Control(const Control&) = delete;
@@ -73,6 +75,7 @@ class Control {
   [[nodiscard]] ControlReply explain(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply history(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply events(const Caller& caller, const ControlRequest& request);
+  [[nodiscard]] ControlReply trace(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply pin(const Caller& caller, const ControlRequest& request, bool pinned);
   [[nodiscard]] ControlReply expire(const Caller& caller, const ControlRequest& request);
   [[nodiscard]] ControlReply policy_show() const;
@@ -126,6 +129,7 @@ class Control {
   Census& census_;
   Checker& checker_;
   Explainer& explainer_;
+  Tracer& tracer_;
   Activity activity_;
   const DaemonFacts facts_;
 };

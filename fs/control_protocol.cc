@@ -100,6 +100,7 @@ void visit(Visitor& v, Request& request) {
   v.field("quota_grace", request.quota.grace);
   v.field("repair", request.repair);
   v.field("token", request.token);
+  v.field("slow_seconds", request.slow);
 }
 
 // -1 when there is none.

@@ -39,6 +39,9 @@ inline constexpr std::string_view kShow = "show";      // path: ShowView
 // the first `limit` that are newer.
 inline constexpr std::string_view kEvents = "events";
 inline constexpr std::string_view kExplain = "explain";  // path, since: ExplainView
+// path, filter.user, filter.kind (of a request), slow, token (none: begins): TraceView. Ends when
+// nobody has asked with the token it gave for 10 s.
+inline constexpr std::string_view kTrace = "trace";
 inline constexpr std::string_view kHistory = "history";  // since: HistoryView
 // token (none: begins): ActivityView, of what was since the last answer with that token
 inline constexpr std::string_view kActivity = "activity";
@@ -80,7 +83,7 @@ struct ControlFilter {
   std::string user;  // name or decimal uid
   std::string job;
   std::string state;  // name of a UnitState or LockState
-  std::string kind;   // of an event
+  std::string kind;   // of an event or a request
   bool operator==(const ControlFilter&) const = default;
 };
 
@@ -109,7 +112,8 @@ struct ControlRequest {
   std::string scope;              // of a quota: "user:ci", "unit:worktrees/job-17", "user:*"
   QuotaChange quota;
   bool repair = false;                 // of a check
-  std::optional<std::uint64_t> token;  // of a check, or activity
+  std::optional<std::uint64_t> token;  // of a check, a trace or activity
+  std::optional<Duration> slow;        // took at least this long
   bool operator==(const ControlRequest&) const = default;
 };
 

@@ -130,6 +130,25 @@ static void fields(Visitor& v, View& view) {
   v.field("last_sequence", view.last_sequence);
 }
 
+template <typename Visitor, Like<TracedView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("time", view.time);
+  v.field("op", view.op);
+  v.path("path", view.path);
+  v.field("uid", view.uid);
+  v.field("user", view.user);
+  v.field("pid", view.pid);
+  v.field("took_seconds", view.took);
+  v.field("error", view.error);
+}
+
+template <typename Visitor, Like<TraceView> View>
+static void fields(Visitor& v, View& view) {
+  v.field("token", view.token);
+  v.field("requests", view.requests);
+  v.field("lost", view.lost);
+}
+
 template <typename Visitor, Like<ClassRuleView> View>
 static void fields(Visitor& v, View& view) {
   v.field("name", view.name);
@@ -166,6 +185,8 @@ template nlohmann::json to_json(const ShowView&);
 template nlohmann::json to_json(const ChangeView&);
 template nlohmann::json to_json(const EventView&);
 template nlohmann::json to_json(const EventsView&);
+template nlohmann::json to_json(const TracedView&);
+template nlohmann::json to_json(const TraceView&);
 template nlohmann::json to_json(const PolicyView&);
 template nlohmann::json to_json(const CheckView&);
 template Result<UnitsView> from_json(const nlohmann::json&);
@@ -174,6 +195,7 @@ template Result<ShowView> from_json(const nlohmann::json&);
 template Result<ChangeView> from_json(const nlohmann::json&);
 template Result<EventView> from_json(const nlohmann::json&);
 template Result<EventsView> from_json(const nlohmann::json&);
+template Result<TraceView> from_json(const nlohmann::json&);
 template Result<PolicyView> from_json(const nlohmann::json&);
 template Result<CheckView> from_json(const nlohmann::json&);
 

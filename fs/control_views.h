@@ -152,6 +152,26 @@ struct EventsView {
   bool operator==(const EventsView&) const = default;
 };
 
+// One request that was answered.
+struct TracedView {
+  WallTime time{};  // begun
+  std::string op;   // to_string(RequestKind)
+  std::string path;
+  std::uint32_t uid = 0;
+  std::string user;
+  std::int32_t pid = 0;
+  Duration took{};
+  std::string error;  // "ENOENT"; empty when it succeeded
+  bool operator==(const TracedView&) const = default;
+};
+
+struct TraceView {
+  std::uint64_t token = 0;           // ask with this for what comes after
+  std::vector<TracedView> requests;  // in the order of their answers
+  std::uint64_t lost = 0;            // that were too many since the last time
+  bool operator==(const TraceView&) const = default;
+};
+
 struct ClassRuleView {
   std::string name;
   std::string kind;

@@ -11,9 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <cstring>
-#include <thread>
 
 #include "fs/capabilities.h"
 #include "fs/census.h"
@@ -39,6 +37,7 @@
 #include "fs/reaper.h"
 #include "fs/sampler.h"
 #include "fs/service_notice.h"
+#include "fs/signal_thread.h"
 #include "fs/space_gate.h"
 #include "fs/trash.h"
 #include "fs/tree.h"
@@ -100,6 +99,7 @@ struct Parts {
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<Filesystem> filesystem;
   std::unique_ptr<Explainer> explainer;
+  Tracer tracer;
   std::unique_ptr<Hooks> hooks;
   std::unique_ptr<Control> control;
   std::unique_ptr<MetricCounts> metric_counts;
@@ -327,17 +327,20 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   facts.passthrough = [&parts] { return parts.context->passthrough.load(); };
   facts.requests = [&parts](RequestKind kind) { return parts.context->requests.of(kind); };
   facts.reload_policy = [&options, &parts] { return reload_policy(options, parts); };
-  parts.control = std::make_unique<Control>(*parts.volume, *parts.filesystem, *parts.reaper,
-                                            *parts.trash, *parts.evictor, *parts.census,
-                                            *parts.checker, *parts.explainer, std::move(facts));
+  parts.control = std::make_unique<Control>(
+      *parts.volume, *parts.filesystem, *parts.reaper, *parts.trash, *parts.evictor, *parts.census,
+      *parts.checker, *parts.explainer, parts.tracer, std::move(facts));
   parts.virtual_files = std::make_unique<VirtualFiles>(
       [&control = *parts.control](const Caller& caller, std::string_view request) {
         return control.answer(caller, request);
       });
   parts.workers = std::make_unique<Workers>(kWorkers);
-  parts.context = std::unique_ptr<OpsContext>(
-      new OpsContext{*parts.filesystem, *parts.virtual_files, *parts.workers, *parts.evictor,
-                     options.passthrough_from >= 0});
+  parts.context = std::unique_ptr<OpsContext>(new OpsContext{
+      *parts.filesystem, *parts.virtual_files, *parts.workers, *parts.evictor, parts.tracer,
+      [&volume = *parts.volume](InodeId inode, const std::string& name) {
+        return shown_path(volume, inode, name);
+      },
+      options.passthrough_from >= 0});
   if (!options.metrics.empty()) {
     auto metrics = Metrics::serve(options.metrics, metric_sources(parts));
     if (!metrics) return std::unexpected(metrics.error());
@@ -345,44 +348,6 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   }
   return {};
 }
-
-// Waits for signals on a thread of its own, as a handler could do next to nothing.
-class SignalThread {
- public:
-  SignalThread(std::function<void()> stop, std::function<void()> reload)
-      : stop_(std::move(stop)), reload_(std::move(reload)), thread_([this] { wait(); }) {}
-  ~SignalThread() {
-    ending_.store(true);
-    // Blocked in every thread: it only ends the sigwait.
-    ::pthread_kill(thread_.native_handle(), SIGTERM);  // NOLINT(bugprone-bad-signal-to-kill-thread)
-    thread_.join();
-  }
-  SignalThread(const SignalThread&) = delete;
-  SignalThread& operator=(const SignalThread&) = delete;
-
- private:
-  void wait() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, number);
-    for (;;) {
-      int number = 0;
-      if (::sigwait(&signals, &number) != 0) continue;
-      if (ending_.load()) return;
-      if (number == SIGHUP) {
-        reload_();
-      } else {
-        spdlog::info("event=stopping signal={}", number);
-        stop_();
-      }
-    }
-  }
-
-  const std::function<void()> stop_;
-  const std::function<void()> reload_;
-  std::atomic<bool> ending_{false};  // set by another thread, once
-  std::thread thread_;
-};
 
 // Those who tell the kernel of their own accord what has changed. More than once does no harm.
 void stop_senders(Parts& parts) {

@@ -12,6 +12,7 @@
 #include "fs/filesystem.h"
 #include "fs/request_counts.h"
 #include "fs/request_times.h"
+#include "fs/tracer.h"
 #include "fs/virtual_files.h"
 #include "fs/workers.h"
 
@@ -23,6 +24,9 @@ struct OpsContext {
   VirtualFiles& virtual_files;
   Workers& workers;
   Evictor& evictor;
+  Tracer& tracer;
+  // Of an inode, or of a name in it, for people; empty where there is none to tell.
+  std::function<std::string(InodeId, const std::string& name)> path_of;
   bool passthrough_wanted = true;
   // Set by INIT, read by status.
   std::atomic<bool> passthrough{false};

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <new>
 #include <string>
 #include <tuple>
@@ -141,6 +142,7 @@ void run(fuse_req_t request, Call call, Own own, Answer answer) {
   const MonoTime now = std::chrono::steady_clock::now();
   auto timed = [&context, begun = RequestTimer::hand_over(), answer = std::move(answer)](
                    Reply reply, auto late) mutable {
+    Reply::last_error() = 0;
     answer(std::move(reply), std::move(late));
     RequestTimer::done(context.times, begun);
   };
@@ -185,6 +187,55 @@ class NotCancelled {
   int before_ = PTHREAD_CANCEL_ENABLE;
 };
 
+// What a request is about: the first inode among a handler's arguments, and for calls that take a
+// name there, the first name behind that.
+struct Subject {
+  InodeId inode{};
+  const char* name = nullptr;
+};
+template <typename... Arguments>
+Subject subject_of(RequestKind kind, const Arguments&... arguments) {
+  Subject subject;
+  const auto look = [&subject]<typename T>(const T& argument) {
+    if constexpr (std::is_same_v<T, fuse_ino_t>) {
+      if (subject.inode == InodeId{}) subject.inode = id_of(argument);
+    } else if constexpr (std::is_same_v<T, const char*>) {
+      if (subject.inode != InodeId{} && subject.name == nullptr) subject.name = argument;
+    }
+  };
+  (look(arguments), ...);
+  switch (kind) {
+    case RequestKind::lookup:
+    case RequestKind::mknod:
+    case RequestKind::mkdir:
+    case RequestKind::symlink:
+    case RequestKind::unlink:
+    case RequestKind::rmdir:
+    case RequestKind::rename:
+    case RequestKind::create:
+      return subject;
+    default:  // an attribute's name, or that of a new link to the inode
+      return {subject.inode, nullptr};
+  }
+}
+
+// What tells the tracer of a request when it has been answered, on the thread that answered.
+inline std::function<void(Duration)> told_to_tracer(OpsContext& context, fuse_req_t request,
+                                                    RequestKind kind, const Subject& subject) {
+  const fuse_ctx* who = fuse_req_ctx(request);
+  Tracer::Request traced{
+      .kind = kind, .begun = std::chrono::system_clock::now(), .uid = who->uid, .pid = who->pid};
+  Reply::last_error() = 0;
+  return [&context, traced = std::move(traced), inode = subject.inode,
+          name = std::string(subject.name == nullptr ? "" : subject.name)](Duration took) {
+    Tracer::Request answered = traced;
+    answered.took = took;
+    answered.error = Reply::last_error();
+    context.tracer.add(std::move(answered), std::chrono::steady_clock::now(),
+                       [&] { return context.path_of(inode, name); });
+  };
+}
+
 // A handler of the table, run to its end, that counts its request and takes its time.
 template <RequestKind kind, auto handler>
 struct Counted;
@@ -198,7 +249,10 @@ struct Counted<kind, handler> {
     }
     OpsContext& context = context_of(request);
     context.requests.add(kind);
-    const RequestTimer timer(context.times, kind);
+    RequestTimer timer(context.times, kind);
+    if (context.tracer.on()) [[unlikely]] {
+      timer.tell(told_to_tracer(context, request, kind, subject_of(kind, first, rest...)));
+    }
     handler(request, first, rest...);
   }
 };

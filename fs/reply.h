@@ -63,8 +63,20 @@ class Reply {
 
   [[nodiscard]] fuse_req_t request() const { return request_; }
 
-  void error(Errno e) { fuse_reply_err(take(), code(e)); }
-  void done(const Status& status) { fuse_reply_err(take(), status ? 0 : code(status.error())); }
+  // The errno that this thread answered with; it stays until it is set to 0.
+  [[nodiscard]] static int& last_error() {
+    thread_local int error = 0;
+    return error;
+  }
+
+  void error(Errno e) {
+    last_error() = code(e);
+    fuse_reply_err(take(), code(e));
+  }
+  void done(const Status& status) {
+    if (!status) return error(status.error());
+    fuse_reply_err(take(), 0);
+  }
 
   // The lookup is counted before the kernel can know the number, so that no FORGET overtakes it.
   void entry(Result<Entry> entry) {

@@ -4,6 +4,8 @@
 // of those that a worker answers, or that wait for space. Two readings of the clock and two
 // additions a request; requests about the virtual files are not measured.
 //
+// A request that is traced carries what is to be told of it in the end.
+//
 // Threading: all from any thread. A thread adds to a shard that it mostly has to itself.
 #pragma once
 
@@ -12,6 +14,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 #include "fs/request_counts.h"
 #include "index/types.h"
@@ -86,10 +90,11 @@ class RequestTimer {
   struct Begun {
     RequestKind kind{};
     MonoTime at{};
+    std::function<void(Duration took)> tell{};  // empty unless it is traced
   };
 
   RequestTimer(RequestTimes& times, RequestKind kind)
-      : times_(times), begun_{kind, std::chrono::steady_clock::now()} {
+      : times_(times), begun_{kind, std::chrono::steady_clock::now(), {}} {
     current() = this;
   }
   ~RequestTimer() {
@@ -99,16 +104,21 @@ class RequestTimer {
   RequestTimer(const RequestTimer&) = delete;
   RequestTimer& operator=(const RequestTimer&) = delete;
 
+  void tell(std::function<void(Duration took)> told) { begun_.tell = std::move(told); }
+
   // Of the handler that runs on this thread; there is one.
   [[nodiscard]] static Begun hand_over() {
     RequestTimer* const timer = current();
     if (timer == nullptr) return {};
     timer->handed_over_ = true;
-    return timer->begun_;
+    return std::move(timer->begun_);
   }
   static void done(RequestTimes& times, const Begun& begun) {
-    if (begun.at != MonoTime{}) {
-      times.add(begun.kind, std::chrono::steady_clock::now() - begun.at);
+    if (begun.at == MonoTime{}) return;
+    const Duration took = std::chrono::steady_clock::now() - begun.at;
+    times.add(begun.kind, took);
+    if (begun.tell) [[unlikely]] {
+      begun.tell(took);
     }
   }
 
@@ -119,7 +129,7 @@ class RequestTimer {
   }
 
   RequestTimes& times_;
-  const Begun begun_;
+  Begun begun_;
   bool handed_over_ = false;
 };
 

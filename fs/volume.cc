@@ -121,6 +121,17 @@ Result<std::string> path_of(Volume& volume, Inode& directory) {
   return volume.backing.path_of((*fd)->get());
 }
 
+std::string shown_path(Volume& volume, InodeId id, const std::string& name) {
+  const InodeRef inode = volume.inodes.find(id);
+  if (!inode) return {};
+  const auto fd = open_by_handle(volume, inode->handle(), O_PATH | O_NOFOLLOW);
+  if (!fd) return {};
+  auto path = volume.backing.path_of(fd->get());
+  if (!path) return {};
+  if (name.empty()) return *std::move(path);
+  return path->empty() ? name : *path + "/" + name;
+}
+
 std::optional<std::string> removal_held(const Volume& volume) {
   if (volume.rules.policy()->mode != Mode::enforce) return "the policy only observes";
   if (volume.health.removal_paused()) return volume.health.why_paused();

@@ -127,6 +127,8 @@ struct Child {
 
 // The path of a directory inode relative to the volume root, "" for the root.
 [[nodiscard]] Result<std::string> path_of(Volume& volume, Inode& directory);
+// For people: of an inode, or of `name` in it, now. Empty where that cannot be told.
+[[nodiscard]] std::string shown_path(Volume& volume, InodeId id, const std::string& name);
 
 // When `unit` should next be judged by age alone, kNever when its class has no limit.
 [[nodiscard]] WallTime unit_deadline(const Volume& volume, const UnitRecord& unit);

@@ -51,6 +51,7 @@ void describe(CLI::App& app, ebbfs::Invocation& invocation) {
   app.add_option("--mount", invocation.place.mount, "As with each command")->type_name("DIR");
   ebbfs::add_query_commands(app, invocation);
   ebbfs::add_explain_commands(app, invocation);
+  ebbfs::add_trace_commands(app, invocation);
   ebbfs::add_report_commands(app, invocation);
   ebbfs::add_top_commands(app, invocation);
   ebbfs::add_change_commands(app, invocation);

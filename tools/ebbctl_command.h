@@ -46,6 +46,7 @@ void add_dry_run(CLI::App& command, Invocation& invocation);
 // Each adds its group of commands.
 void add_query_commands(CLI::App& app, Invocation& invocation);    // status units locks show events
 void add_explain_commands(CLI::App& app, Invocation& invocation);  // explain
+void add_trace_commands(CLI::App& app, Invocation& invocation);    // trace
 void add_report_commands(CLI::App& app, Invocation& invocation);   // report
 void add_top_commands(CLI::App& app, Invocation& invocation);      // top
 void add_change_commands(CLI::App& app, Invocation& invocation);   // pin unpin expire

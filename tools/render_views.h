@@ -23,6 +23,7 @@ namespace ebbfs {
 [[nodiscard]] std::string render(const ChangeView& change, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const ExplainView& explained, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const EventsView& events, const Style& style, WallTime now);
+[[nodiscard]] std::string render(const TraceView& trace, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const QuotasView& quotas, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const RecountView& check, const Style& style, WallTime now);
 [[nodiscard]] std::string render(const TrashView& trash, const Style& style, WallTime now);
@@ -33,6 +34,9 @@ namespace ebbfs {
 
 // What a reload has put in force, in short.
 [[nodiscard]] std::string render_reloaded(const PolicyView& policy, const Style& style);
+
+// The line above what render() gives of a TraceView.
+[[nodiscard]] std::string trace_header(const Style& style);
 
 // How far a check is: "checking: 42 %, 12,345 files, 9,800 a second". Without a newline.
 [[nodiscard]] std::string render_progress(const RecountView& check);
