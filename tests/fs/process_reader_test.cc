@@ -25,10 +25,10 @@ std::vector<pid_t> pids_of(const std::vector<ProcessSeen>& processes) {
   return pids;
 }
 
-class Caller : public OnEachTable {};
-INSTANTIATE_TEST_SUITE_P(, Caller, testing::ValuesIn(kTableKinds), kind_name);
+class CallingProcess : public OnEachTable {};
+INSTANTIATE_TEST_SUITE_P(, CallingProcess, testing::ValuesIn(kTableKinds), kind_name);
 
-TEST_P(Caller, IsNamedByItsProcess) {
+TEST_P(CallingProcess, IsNamedByItsProcess) {
   const ChildProcess child;
   const auto caller = table_->identify(child.pid());
   EXPECT_EQ(caller.process.id, id_from_proc(child.pid()));
@@ -38,7 +38,7 @@ TEST_P(Caller, IsNamedByItsProcess) {
   EXPECT_EQ(caller.cgroup, ProcFiles::open()->cgroup(::getpid()));
 }
 
-TEST_P(Caller, IsSeenAfterItDroppedItsPrivileges) {
+TEST_P(CallingProcess, IsSeenAfterItDroppedItsPrivileges) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     if (::setresgid(1000, 1000, 1000) != 0 || ::setresuid(1000, 1000, 1000) != 0) return 1;
@@ -51,7 +51,7 @@ TEST_P(Caller, IsSeenAfterItDroppedItsPrivileges) {
   EXPECT_EQ(caller.pid_ns, ProcFiles::open()->pid_namespace(::getpid()));
 }
 
-TEST_P(Caller, InAnotherPidNamespaceHasItsNumberThereToo) {
+TEST_P(CallingProcess, InAnotherPidNamespaceHasItsNumberThereToo) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   const ChildProcess child([](const ChildProcess::Talk& talk) -> int {
     if (::unshare(CLONE_NEWPID) != 0) return 1;
@@ -67,7 +67,7 @@ TEST_P(Caller, InAnotherPidNamespaceHasItsNumberThereToo) {
   EXPECT_EQ(caller.ancestors.front().id.tgid, child.pid());
 }
 
-TEST_P(Caller, IsSeenAsZombie) {
+TEST_P(CallingProcess, IsSeenAsZombie) {
   const ChildProcess child;
   child.kill();
   const auto caller = table_->identify(child.pid());
@@ -76,7 +76,7 @@ TEST_P(Caller, IsSeenAsZombie) {
   EXPECT_EQ(caller.ancestors.front().id.tgid, ::getpid());
 }
 
-TEST_P(Caller, MayBeHelperOfShell) {
+TEST_P(CallingProcess, MayBeHelperOfShell) {
   const ChildProcess child(
       [](const ChildProcess::Talk&) -> int { exec_command({"sh", "-c", "sleep 20 & wait"}); });
   pid_t helper = 0;
@@ -96,7 +96,7 @@ TEST_P(Caller, MayBeHelperOfShell) {
   EXPECT_EQ(caller.ancestors[1].id.tgid, ::getpid());
 }
 
-TEST_P(Caller, HasAncestorsNearestFirstWithoutPid1) {
+TEST_P(CallingProcess, HasAncestorsNearestFirstWithoutPid1) {
   const ChildProcess child;
   const auto caller = table_->identify(child.pid());
   std::vector<pid_t> expected;
@@ -118,7 +118,7 @@ int descend(const ChildProcess::Talk& talk, int depth) {
   talk.wait_for_ever();
 }
 
-TEST_P(Caller, HasSixteenAncestorsAtMost) {
+TEST_P(CallingProcess, HasSixteenAncestorsAtMost) {
   const ChildProcess child([](const ChildProcess::Talk& talk) { return descend(talk, 18); });
   EXPECT_EQ(table_->identify(child.hear()).ancestors.size(), 16U);
 }
