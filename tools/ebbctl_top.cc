@@ -37,6 +37,8 @@ class TopSource {
     const auto now = chrono::steady_clock::now();
     return now < slow_at_ ? std::expected<void, ControlReply>() : update_slowly(now);
   }
+  // The next call asks for what changes slowly, too.
+  void look_at_all() { slow_at_ = {}; }
   [[nodiscard]] const TopFrame& frame() const { return frame_; }
 
  private:
@@ -77,6 +79,7 @@ int show_once(const Invocation& invocation, const Style& style, TopSource& sourc
     return print_error(invocation.json, begun.error());
   }
   std::this_thread::sleep_for(invocation.interval);
+  source.look_at_all();
   if (const auto told = source.update(); !told) {
     return print_error(invocation.json, told.error());
   }

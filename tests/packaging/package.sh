@@ -89,9 +89,6 @@ test_build() {
     ! readelf -d "$program" | grep -E 'RPATH|RUNPATH|libfuse' || complain "$program: see above"
   done
   rm -rf "$packed/_CPack_Packages"
-  if [[ $(type -P lintian) ]]; then
-    lintian --allow-root --fail-on error,warning "$packed"/*.deb || complain "lintian: see above"
-  fi
 }
 
 # What is left of the package in the overlay, one name a line: nothing that the system has as well,
