@@ -27,6 +27,7 @@ inline constexpr std::array kDaemonCapabilities{
     CAP_SETGID,           // the same of the group
     CAP_SETFCAP,          // security.capability, for who may set it
     CAP_MKNOD,            // device nodes, for who may make them
+    CAP_KILL,             // commands of hooks that run as somebody else and do not end
     CAP_SYS_PTRACE,       // /proc of others: who sits in a unit, how an owner ended
     CAP_SYS_RESOURCE,     // the index is written also from what ext4 reserves for root
 };

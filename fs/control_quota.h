@@ -35,6 +35,12 @@ struct QuotaView {
   bool operator==(const QuotaView&) const = default;
 };
 
+// Of those that have a limit, the fuller first.
+[[nodiscard]] inline bool fuller(const QuotaView& a, const QuotaView& b) {
+  if (*a.percent != *b.percent) return *a.percent > *b.percent;
+  return a.scope < b.scope;
+}
+
 struct QuotasView {
   std::vector<QuotaView> quotas;
   bool dry_run = false;  // as it would be

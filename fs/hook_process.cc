@@ -80,7 +80,8 @@ const char* become(const Launch& launch) {
 // fork() would have every page of a busy daemon copied once more. What the child writes is ours.
 [[gnu::noinline]] pid_t launch_child(const Launch& launch, const char* volatile& failed,
                                      volatile int& error) {
-  const pid_t child = ::vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
+  // NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork,bugprone-unsafe-functions)
+  const pid_t child = ::vfork();
   if (child == 0) {
     failed = become(launch);
     error = errno;

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace ebbfs {
@@ -107,8 +108,8 @@ void LockTable::erase_owner(const Lock& lock) {
 }
 
 void LockTable::remove(const LockRef& lock) {
-  const LockRef kept = lock;  // the caller's reference may be one that the maps hold
-  remove({&kept, 1});
+  const std::array<LockRef, 1> kept{lock};  // the caller's may be one that the maps hold
+  remove(kept);
 }
 
 // Who has marked a lock as removed is the last to change it in the index.

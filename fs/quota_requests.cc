@@ -64,8 +64,7 @@ QuotaView view_of(const Quotas::Row& row) {
 // Leaves those that have a limit, the fullest first, and so many of them.
 void keep_fullest(std::vector<QuotaView>& quotas, std::size_t limit) {
   std::erase_if(quotas, [](const QuotaView& one) { return !one.percent; });
-  std::ranges::stable_sort(quotas, std::greater(),
-                           [](const QuotaView& one) { return *one.percent; });
+  std::ranges::sort(quotas, fuller);
   if (quotas.size() > limit) quotas.resize(limit);
 }
 

@@ -99,6 +99,10 @@ class Unit {
   [[nodiscard]] bool frozen() const {
     return (gate_.load(std::memory_order_seq_cst) & kFrozen) != 0;
   }
+  // Or gone.
+  [[nodiscard]] bool entered_or_frozen() const {
+    return (gate_.load(std::memory_order_seq_cst) & (kEntry - 1)) != 0;
+  }
   [[nodiscard]] UnitRecord record_locked() const REQUIRES(mu_);
   void keep_usage(const std::vector<UsageCell>& usage) REQUIRES(mu_);
   [[nodiscard]] bool has_path(std::string_view path) const EXCLUDES(mu_);

@@ -224,7 +224,7 @@ void UnitTable::flush_one(Unit& unit, WallTime now, Duration idle_for, bool clos
   if (!closing && now - unit.last_used() < idle_for) return;
 
   unit.active_.store(false, std::memory_order_seq_cst);
-  const bool in_use = unit.gate_.load(std::memory_order_seq_cst) != 0 || unit.opens() != 0;
+  const bool in_use = unit.entered_or_frozen() || unit.opens() != 0;
   if (in_use && !closing) {
     unit.active_.store(true, std::memory_order_seq_cst);
     return;

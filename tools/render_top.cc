@@ -93,7 +93,7 @@ std::vector<QuotaView> fullest(const QuotasView& quotas) {
   for (const QuotaView& one : quotas.quotas) {
     if (one.percent) limited.push_back(one);
   }
-  std::ranges::stable_sort(limited, std::greater(), [](const auto& one) { return *one.percent; });
+  std::ranges::sort(limited, fuller);
   return limited;
 }
 

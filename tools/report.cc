@@ -173,7 +173,7 @@ std::string quotas_of(const QuotasView& view) {
   std::vector<QuotaView> limited;
   std::ranges::copy_if(view.quotas, std::back_inserter(limited),
                        [](const QuotaView& one) { return one.percent.has_value(); });
-  std::ranges::stable_sort(limited, std::greater(), [](const auto& one) { return *one.percent; });
+  std::ranges::sort(limited, fuller);
   HtmlTable table({"scope", "full", "%>", "bytes>", "-inodes>", "-refused>"});
   for (const QuotaView& one : limited) {
     const std::int64_t percent = *one.percent;
