@@ -329,7 +329,7 @@ std::string usage_chart(const HistoryView& history) {
     for (std::size_t i = 0; i < count; ++i) below[i] += one.values[i];
   }
   std::string beside;
-  const auto add = [&](std::pair<std::string, std::string> line) {
+  const auto add = [&](const std::pair<std::string, std::string>& line) {
     inside += line.first;
     beside += line.second;
   };

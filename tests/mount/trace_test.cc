@@ -50,7 +50,10 @@ class TraceTest : public OnVolume {
 
 TEST_F(TraceTest, ShowsWhatAProgramAsksOfTheDaemon) {
   const auto requests = traced("", "mkdir d; echo hello >d/f; rm d/f; rmdir d");
-  EXPECT_EQ(ops_on(requests, "d"), "lookup mkdir rmdir ");
+  // Between the two it may be asked for its attributes, as what is in it changes.
+  const std::string on_directory = ops_on(requests, "d");
+  EXPECT_TRUE(on_directory.starts_with("lookup mkdir ")) << on_directory;
+  EXPECT_TRUE(on_directory.ends_with("rmdir ")) << on_directory;
   const std::string on_file = ops_on(requests, "d/f");
   EXPECT_NE(on_file.find("create "), std::string::npos) << on_file;
   EXPECT_NE(on_file.find("write "), std::string::npos) << on_file;
