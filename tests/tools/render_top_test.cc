@@ -62,8 +62,8 @@ TEST(RenderTop, ShowsRatesASecond) {
 
 TEST(RenderTop, FillsTheTerminalAndNoMore) {
   std::setlocale(LC_CTYPE, "C.UTF-8");
-  for (const std::size_t height : {8, 18, 24, 50}) {
-    for (const std::size_t width : {60, 80, 132}) {
+  for (const std::size_t height : {8U, 18U, 24U, 50U}) {
+    for (const std::size_t width : {60U, 80U, 132U}) {
       Style style;
       style.terminal = true;
       style.unicode = true;
