@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string>
 
-#include "tests/support/volume_rig.h"
+#include "tests/fs/lock_fixture.h"
 
 namespace ebbfs {
 namespace {
@@ -19,14 +19,8 @@ using std::chrono::seconds;
 constexpr Duration kGrace = seconds(5);
 constexpr int kMany = 4 * static_cast<int>(LockReaper::kBatch) + 1;
 
-class LockBatch : public testing::Test {
+class LockBatch : public WithLocks {
  protected:
-  LockBatch() {
-    rig_.mount();
-    EXPECT_TRUE(rig_.make_dir("locks"));
-    rig_.advance(seconds(10));  // nothing is as old as the volume
-  }
-  ProcessId start() { return rig_.processes.start({.parent = 1}); }
   static std::string name(int number) { return "locks/" + std::to_string(number); }
   // Takes locks 0 to `count` - 1 and holds them past the helper window.
   ProcessId hold_many(int count = kMany) {
@@ -35,25 +29,7 @@ class LockBatch : public testing::Test {
     rig_.advance(seconds(3));
     return worker;
   }
-  void kill(const ProcessId& process) {
-    rig_.processes.kill(process);
-    rig_.reaper().run_once();
-  }
-  void pass(Duration time) {
-    rig_.advance(time);
-    rig_.reaper().run_once();
-  }
-  // Stamps a file as modified now, by the clock of the test.
-  void touch(const std::string& path) {
-    const auto since = rig_.clock.wall_now().time_since_epoch();
-    const auto whole = std::chrono::floor<seconds>(since);
-    const timespec now{whole.count(), (since - whole).count()};
-    const timespec times[2] = {now, now};
-    ASSERT_EQ(::utimensat(AT_FDCWD, rig_.tree.at(path).c_str(), times, 0), 0);
-  }
   [[nodiscard]] std::size_t left() const { return rig_.tree.list("locks").size(); }
-
-  VolumeRig rig_;
 };
 
 TEST_F(LockBatch, GoesWithTwoChangesOfTheIndexForEachBatch) {

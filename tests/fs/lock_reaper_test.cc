@@ -9,8 +9,8 @@
 #include <fstream>
 #include <string>
 
+#include "tests/fs/lock_fixture.h"
 #include "tests/support/git.h"
-#include "tests/support/volume_rig.h"
 
 namespace ebbfs {
 namespace {
@@ -24,14 +24,8 @@ using std::chrono::seconds;
 constexpr Duration kGrace = seconds(5);
 constexpr Duration kTtl = minutes(5);
 
-class LockReaperTest : public testing::Test {
+class LockReaperTest : public WithLocks {
  protected:
-  LockReaperTest() {
-    rig_.mount();
-    EXPECT_TRUE(rig_.make_dir("locks"));
-    rig_.advance(seconds(10));  // nothing is as old as the volume
-  }
-  ProcessId start(pid_t parent = 1) { return rig_.processes.start({.parent = parent}); }
   // A worker that takes locks/a and holds it past the helper window.
   ProcessId hold(const std::string& path = "locks/a", std::string_view content = "") {
     const ProcessId worker = start();
@@ -39,24 +33,6 @@ class LockReaperTest : public testing::Test {
     rig_.advance(seconds(3));
     return worker;
   }
-  void kill(const ProcessId& process) {
-    rig_.processes.kill(process);
-    rig_.reaper().run_once();
-  }
-  void pass(Duration time) {
-    rig_.advance(time);
-    rig_.reaper().run_once();
-  }
-  // Stamps a lock's object as modified now, by the clock of the test.
-  void touch(const std::string& path) {
-    const auto since = rig_.clock.wall_now().time_since_epoch();
-    const auto whole = std::chrono::floor<seconds>(since);
-    const timespec now{whole.count(), (since - whole).count()};
-    const timespec times[2] = {now, now};
-    ASSERT_EQ(::utimensat(AT_FDCWD, rig_.tree.at(path).c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
-  }
-
-  VolumeRig rig_;
 };
 
 TEST_F(LockReaperTest, RemovesTheLockOfAKilledOwnerWhenItsGraceIsOver) {
