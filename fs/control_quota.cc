@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/control_quota.h"
 
+#include <algorithm>
+
 #include "fs/control_codec.h"
 
 namespace ebbfs {
@@ -34,5 +36,13 @@ static void fields(Visitor& v, View& view) {
 
 template nlohmann::json to_json(const QuotasView&);
 template Result<QuotasView> from_json(const nlohmann::json&);
+
+std::vector<QuotaView> fullest(std::vector<QuotaView> quotas) {
+  std::erase_if(quotas, [](const QuotaView& one) { return !one.percent; });
+  std::ranges::sort(quotas, [](const QuotaView& a, const QuotaView& b) {
+    return *a.percent != *b.percent ? *a.percent > *b.percent : a.scope < b.scope;
+  });
+  return quotas;
+}
 
 }  // namespace ebbfs

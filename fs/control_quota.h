@@ -35,11 +35,8 @@ struct QuotaView {
   bool operator==(const QuotaView&) const = default;
 };
 
-// Of those that have a limit, the fuller first.
-[[nodiscard]] inline bool fuller(const QuotaView& a, const QuotaView& b) {
-  if (*a.percent != *b.percent) return *a.percent > *b.percent;
-  return a.scope < b.scope;
-}
+// Those that have a limit, the fullest first.
+[[nodiscard]] std::vector<QuotaView> fullest(std::vector<QuotaView> quotas);
 
 struct QuotasView {
   std::vector<QuotaView> quotas;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "fs/control.h"
 #include "fs/control_quota.h"
@@ -61,10 +62,8 @@ QuotaView view_of(const Quotas::Row& row) {
   return view;
 }
 
-// Leaves those that have a limit, the fullest first, and so many of them.
 void keep_fullest(std::vector<QuotaView>& quotas, std::size_t limit) {
-  std::erase_if(quotas, [](const QuotaView& one) { return !one.percent; });
-  std::ranges::sort(quotas, fuller);
+  quotas = fullest(std::move(quotas));
   if (quotas.size() > limit) quotas.resize(limit);
 }
 

@@ -88,15 +88,6 @@ std::string actors(const char* kind, const std::vector<ActorView>& all,
   return table.render(style);
 }
 
-std::vector<QuotaView> fullest(const QuotasView& quotas) {
-  std::vector<QuotaView> limited;
-  for (const QuotaView& one : quotas.quotas) {
-    if (one.percent) limited.push_back(one);
-  }
-  std::ranges::sort(limited, fuller);
-  return limited;
-}
-
 std::string used_of(const LimitView& view, bool bytes) {
   const auto limit = view.hard ? view.hard : view.soft;
   if (!limit) return "-";
@@ -106,7 +97,7 @@ std::string used_of(const LimitView& view, bool bytes) {
 
 std::string scopes(const QuotasView& quotas, const Style& style) {
   Table table({{"FULL", right}, {"BYTES", right}, {"INODES", right}, {"SCOPE"}});
-  std::vector<QuotaView> limited = fullest(quotas);
+  std::vector<QuotaView> limited = fullest(quotas.quotas);
   if (limited.size() > rows_of_section(style)) limited.resize(rows_of_section(style));
   for (const QuotaView& one : limited) {
     table.add({{fmt::format("{} %", *one.percent),
@@ -171,7 +162,7 @@ nlohmann::json top_json(const TopFrame& frame) {
   out["volume"].erase("name");
   out["users"] = actors_json(out["users"], frame.activity);
   out["jobs"] = actors_json(out["jobs"], frame.activity);
-  out["fullest"] = to_json(QuotasView{fullest(frame.quotas)})["quotas"];
+  out["fullest"] = to_json(QuotasView{fullest(frame.quotas.quotas)})["quotas"];
   out["next"] = to_json(frame.next)["units"];
   return out;
 }

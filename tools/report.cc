@@ -170,10 +170,7 @@ std::string limit_text(const LimitView& view, bool bytes) {
 }
 
 std::string quotas_of(const QuotasView& view) {
-  std::vector<QuotaView> limited;
-  std::ranges::copy_if(view.quotas, std::back_inserter(limited),
-                       [](const QuotaView& one) { return one.percent.has_value(); });
-  std::ranges::sort(limited, fuller);
+  const std::vector<QuotaView> limited = fullest(view.quotas);
   HtmlTable table({"scope", "full", "%>", "bytes>", "-inodes>", "-refused>"});
   for (const QuotaView& one : limited) {
     const std::int64_t percent = *one.percent;
