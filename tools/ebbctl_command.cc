@@ -35,6 +35,15 @@ Duration duration_of_option(const std::string& option, const std::string& text) 
   return *duration;
 }
 
+CLI::Option* add_duration(CLI::App& command, const std::string& name, std::optional<Duration>& into,
+                          const std::string& about) {
+  return command
+      .add_option_function<std::string>(
+          name, [name, &into](const std::string& text) { into = duration_of_option(name, text); },
+          about)
+      ->type_name("DURATION");
+}
+
 ControlReply ask_mount(Invocation& invocation) {
   auto target = find_target(invocation.place, this_host());
   if (!target) return target.error();

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <expected>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -64,6 +65,9 @@ int print_reply(const Invocation& invocation, const Style& style, const ControlR
 
 // Whole duration as in a policy ("30s", "7d"); anything else is refused while parsing.
 [[nodiscard]] Duration duration_of_option(const std::string& option, const std::string& text);
+// The option `name` of `command`, such a duration, which goes into `into`.
+CLI::Option* add_duration(CLI::App& command, const std::string& name, std::optional<Duration>& into,
+                          const std::string& about);
 
 // The usual command: asks `name` and prints.
 template <typename View>

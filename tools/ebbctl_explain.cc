@@ -26,14 +26,7 @@ void add_explain_commands(CLI::App& app, Invocation& invocation) {
                   run_explain);
   add_path(*explain, invocation, "Only units at or below PATH; also names the mount",
            PathUse::optional);
-  explain
-      ->add_option_function<std::string>(
-          "--since",
-          [&invocation](const std::string& text) {
-            invocation.request.since = duration_of_option("--since", text);
-          },
-          "How far to look back (default 7d)")
-      ->type_name("DURATION");
+  add_duration(*explain, "--since", invocation.request.since, "How far to look back (default 7d)");
 }
 
 }  // namespace ebbfs

@@ -154,13 +154,8 @@ void add_events(CLI::App& app, Invocation& invocation) {
                   run_events);
   add_path(*events, invocation, kPathBelow, PathUse::optional);
   CLI::Option* limit = add_limit(*events, invocation, "The newest N; 0 for all");
-  CLI::Option* since = events->add_option_function<std::string>(
-      "--since",
-      [&invocation](const std::string& text) {
-        invocation.request.since = duration_of_option("--since", text);
-      },
-      "Not older than this");
-  since->type_name("DURATION");
+  CLI::Option* since =
+      add_duration(*events, "--since", invocation.request.since, "Not older than this");
   events->add_option("--kind", invocation.request.filter.kind, "Only expired, reclaimed, ...")
       ->type_name("KIND");
   events->add_flag("--follow,-f", invocation.follow, "Wait for more");

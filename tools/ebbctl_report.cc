@@ -123,14 +123,7 @@ void add_report_commands(CLI::App& app, Invocation& invocation) {
   add_path(*report, invocation, "A path on the mount to ask", PathUse::optional);
   report->add_option("--html", invocation.file, "Write the page there, - for standard output")
       ->type_name("FILE");
-  report
-      ->add_option_function<std::string>(
-          "--since",
-          [&invocation](const std::string& text) {
-            invocation.request.since = duration_of_option("--since", text);
-          },
-          "How far to look back (default 7d)")
-      ->type_name("DURATION");
+  add_duration(*report, "--since", invocation.request.since, "How far to look back (default 7d)");
 }
 
 }  // namespace ebbfs

@@ -56,14 +56,8 @@ void add_trace_commands(CLI::App& app, Invocation& invocation) {
       ->type_name("USER");
   trace->add_option("--op", invocation.request.filter.kind, "Only lookup, open, write, rename, ...")
       ->type_name("OP");
-  trace
-      ->add_option_function<std::string>(
-          "--slow",
-          [&invocation](const std::string& text) {
-            invocation.request.slow = duration_of_option("--slow", text);
-          },
-          "Only those that took at least this long")
-      ->type_name("DURATION");
+  add_duration(*trace, "--slow", invocation.request.slow,
+               "Only those that took at least this long");
 }
 
 }  // namespace ebbfs
