@@ -47,16 +47,47 @@ std::optional<std::size_t> charge_all(std::span<const Charge> charges, WallTime 
 
 }  // namespace
 
+LimitedCount::Soft& LimitedCount::soft_made() {
+  if (Soft* known = known_soft(); known != nullptr) return *known;
+  auto made = std::make_unique<Soft>();
+  Soft* other = nullptr;
+  if (!soft_.compare_exchange_strong(other, made.get(), std::memory_order_acq_rel)) return *other;
+  return *made.release();
+}
+
+std::int64_t LimitedCount::soft() const {
+  const Soft* soft = known_soft();
+  return soft == nullptr ? kUnlimited : soft->limit.load(kRelaxed);
+}
+
+Duration LimitedCount::grace() const {
+  const Soft* soft = known_soft();
+  return soft == nullptr ? kGrace : Duration(soft->grace.load(kRelaxed));
+}
+
+WallTime LimitedCount::over_since() const {
+  const Soft* soft = known_soft();
+  return soft == nullptr ? WallTime{} : WallTime(Duration(soft->over_since.load(kRelaxed)));
+}
+
+void LimitedCount::set_over_since(WallTime since) {
+  if (since == WallTime{} && known_soft() == nullptr) return;
+  soft_made().over_since.store(since.time_since_epoch().count(), kRelaxed);
+}
+
 void LimitedCount::set(std::int64_t hard, std::int64_t soft, Duration grace) {
   hard_.store(hard, kRelaxed);
-  soft_.store(soft, kRelaxed);
-  grace_.store(grace.count(), kRelaxed);
-  if (held() <= soft) over_since_.store(0, kRelaxed);
+  if (soft == kUnlimited && grace == kGrace && known_soft() == nullptr) return;
+  Soft& made = soft_made();
+  made.limit.store(soft, kRelaxed);
+  made.grace.store(grace.count(), kRelaxed);
+  if (held() <= soft) made.over_since.store(0, kRelaxed);
 }
 
 bool LimitedCount::grow(std::int64_t amount, WallTime now) {
   if (amount == 0) return true;
   const std::int64_t at = now.time_since_epoch().count();
+  Soft* const bound = known_soft();
   std::int64_t held = held_.load(kRelaxed);
   bool above = false;
   bool crosses = false;
@@ -64,23 +95,24 @@ bool LimitedCount::grow(std::int64_t amount, WallTime now) {
     // Compared this way round, nothing overflows: sparse files may be of nearly 2^63 bytes.
     const std::int64_t present = std::max<std::int64_t>(held, 0);
     if (amount > hard_.load(kRelaxed) - present) return false;
-    const std::int64_t soft = soft_.load(kRelaxed);
+    if (bound == nullptr) continue;
+    const std::int64_t soft = bound->limit.load(kRelaxed);
     above = amount > soft - present;
     crosses = above && present <= soft;
     if (above) {
-      const std::int64_t grace = grace_.load(kRelaxed);
-      const std::int64_t since = over_since_.load(kRelaxed);
+      const std::int64_t grace = bound->grace.load(kRelaxed);
+      const std::int64_t since = bound->over_since.load(kRelaxed);
       if (grace == 0 || (!crosses && since != 0 && at - since >= grace)) return false;
     }
   } while (!held_.compare_exchange_weak(held, held + amount, kRelaxed));
   // Asked when there was no soft limit yet, so without the time: the next one starts the clock.
-  if (at == 0) return true;
+  if (bound == nullptr || at == 0) return true;
   if (crosses) {
-    over_since_.store(at, kRelaxed);
+    bound->over_since.store(at, kRelaxed);
   } else if (above) {
     // Above before there was a limit, or by charges that nobody was asked for.
     std::int64_t never = 0;
-    (void)over_since_.compare_exchange_strong(never, at, kRelaxed);
+    (void)bound->over_since.compare_exchange_strong(never, at, kRelaxed);
   }
   return true;
 }
@@ -88,8 +120,11 @@ bool LimitedCount::grow(std::int64_t amount, WallTime now) {
 void LimitedCount::add(std::int64_t amount) {
   if (amount == 0) return;
   const std::int64_t held = held_.fetch_add(amount, kRelaxed) + amount;
-  if (amount < 0 && over_since_.load(kRelaxed) != 0 && held <= soft_.load(kRelaxed)) {
-    over_since_.store(0, kRelaxed);
+  if (amount > 0) return;
+  Soft* const bound = known_soft();
+  if (bound != nullptr && bound->over_since.load(kRelaxed) != 0 &&
+      held <= bound->limit.load(kRelaxed)) {
+    bound->over_since.store(0, kRelaxed);
   }
 }
 
@@ -126,20 +161,35 @@ void Cell::leave_policy_scopes() {
 
 std::vector<UsageCell> UnitAccounts::cells() const {
   std::vector<UsageCell> held;
-  const MutexLock lock(mu_);
-  for (const auto& [who, cell] : cells_) {
-    const Usage usage = cell.usage();
-    if (usage != Usage{}) held.push_back({cell.uid, cell.gid, usage});
+  {
+    const MutexLock lock(mu_);
+    for_each_cell(*this, [&held](const Cell& cell) {
+      const Usage usage = cell.usage();
+      if (usage != Usage{}) held.push_back({cell.uid, cell.gid, usage});
+    });
   }
+  std::ranges::sort(held, {}, [](const UsageCell& cell) { return std::pair(cell.uid, cell.gid); });
   return held;
 }
 
 std::vector<UnitAccounts::Reserved> UnitAccounts::reserved() const {
   std::vector<Reserved> all;
   const MutexLock lock(mu_);
-  all.reserve(cells_.size());
-  for (const auto& [who, cell] : cells_) all.push_back({cell.uid, cell.reserved()});
+  for_each_cell(*this, [&all](const Cell& cell) { all.push_back({cell.uid, cell.reserved()}); });
   return all;
+}
+
+Cell* UnitAccounts::find(uid_t uid, gid_t gid) {
+  if (first_ && first_->uid == uid && first_->gid == gid) return &*first_;
+  if (!others_) return nullptr;
+  const auto found = others_->find({uid, gid});
+  return found == others_->end() ? nullptr : &found->second;
+}
+
+Cell& UnitAccounts::make(uid_t uid, gid_t gid) {
+  if (!first_) return first_.emplace(uid, gid);
+  if (!others_) others_ = std::make_unique<std::map<std::pair<uid_t, gid_t>, Cell>>();
+  return others_->try_emplace({uid, gid}, uid, gid).first->second;
 }
 
 std::shared_ptr<UnitAccounts> UsageLedger::open_unit(UnitId unit, std::string_view class_name,
@@ -147,7 +197,7 @@ std::shared_ptr<UnitAccounts> UsageLedger::open_unit(UnitId unit, std::string_vi
   Account* const of_class =
       class_name.empty() ? nullptr : &scope("class:" + std::string(class_name));
   Account* const of_job = job.empty() ? nullptr : &scope("job:" + std::string(job));
-  return std::shared_ptr<UnitAccounts>(new UnitAccounts(unit, of_class, of_job));
+  return std::make_shared<UnitAccounts>(UnitAccounts::Key(), unit, of_class, of_job);
 }
 
 Cell& UsageLedger::cell(UnitAccounts& unit, uid_t uid, gid_t gid) {
@@ -156,11 +206,13 @@ Cell& UsageLedger::cell(UnitAccounts& unit, uid_t uid, gid_t gid) {
     return *recent;
   }
   const MutexLock lock(unit.mu_);
-  const auto [place, made] = unit.cells_.try_emplace({uid, gid}, uid, gid);
-  Cell& cell = place->second;
-  if (made) open_cell(unit, cell);
-  unit.recent_.store(&cell, std::memory_order_release);
-  return cell;
+  Cell* cell = unit.find(uid, gid);
+  if (cell == nullptr) {
+    cell = &unit.make(uid, gid);
+    open_cell(unit, *cell);
+  }
+  unit.recent_.store(cell, std::memory_order_release);
+  return *cell;
 }
 
 void UsageLedger::open_cell(UnitAccounts& unit, Cell& cell) {
@@ -243,26 +295,26 @@ void UsageLedger::cancel_move(Cell& from, Cell& to, const Usage& usage) {
 void UsageLedger::detach(UnitAccounts& unit) {
   const MutexLock lock(unit.mu_);
   unit.detached_ = true;
-  for (auto& [who, cell] : unit.cells_) {
+  UnitAccounts::for_each_cell(unit, [](Cell& cell) {
     for (const auto scope : Cell::kPolicyScopes) {
       if (cell.scopes_[scope] != nullptr) cell.scopes_[scope]->add(-cell.usage());
     }
     cell.leave_policy_scopes();
-  }
+  });
 }
 
 Status UsageLedger::attach(UnitAccounts& unit, WallTime now) {
   const MutexLock lock(unit.mu_);
   if (!unit.detached_) return {};
   std::vector<Charge> charges;
-  for (auto& [who, cell] : unit.cells_) {
+  UnitAccounts::for_each_cell(unit, [&](Cell& cell) {
     fill_scopes(unit, cell);
     for (const auto scope : Cell::kPolicyScopes) {
       if (cell.scopes_[scope] != nullptr) charges.push_back({cell.scopes_[scope], cell.usage()});
     }
-  }
+  });
   if (charge_all(charges, now)) {
-    for (auto& [who, cell] : unit.cells_) cell.leave_policy_scopes();
+    UnitAccounts::for_each_cell(unit, [](Cell& cell) { cell.leave_policy_scopes(); });
     return fail(EDQUOT);
   }
   unit.detached_ = false;
@@ -271,14 +323,18 @@ Status UsageLedger::attach(UnitAccounts& unit, WallTime now) {
 
 void UsageLedger::forget(UnitAccounts& unit) {
   const MutexLock lock(unit.mu_);
-  for (auto& [who, cell] : unit.cells_) settle(cell, -cell.usage());
+  UnitAccounts::for_each_cell(unit, [this](Cell& cell) { settle(cell, -cell.usage()); });
 }
 
 Account& UsageLedger::scope(std::string_view name) {
   const MutexLock lock(mu_);
-  const auto [place, made] = accounts_.try_emplace(std::string(name));
-  if (made && limiter_) limit(place->second, limiter_(name));
-  return place->second;
+  const auto in = [&](auto& accounts) -> Account& {
+    if (const auto found = accounts.find(name); found != accounts.end()) return found->second;
+    Account& account = accounts[std::string(name)];
+    if (limiter_) limit(account, limiter_(name));
+    return account;
+  };
+  return name.starts_with(kJobPrefix) ? in(jobs_) : in(accounts_);
 }
 
 void UsageLedger::set_limiter(Limiter limiter) {
@@ -290,7 +346,8 @@ void UsageLedger::apply_limits() {
   const MutexLock lock(mu_);
   if (!limiter_) return;
   limit(volume_, limiter_("volume"));
-  for (auto& [name, account] : accounts_) limit(account, limiter_(name));
+  for_each_named(
+      *this, [this](const std::string& name, Account& account) { limit(account, limiter_(name)); });
 }
 
 void UsageLedger::limit_unit(UnitAccounts& unit, const std::string& path) {
@@ -327,14 +384,16 @@ void UsageLedger::limit(Account& account, const ScopeLimits& limits) {
 void UsageLedger::for_each(
     const std::function<void(const std::string& scope, Account& account)>& visit) {
   const MutexLock lock(mu_);
-  for (auto& [name, account] : accounts_) visit(name, account);
+  for_each_named(*this, visit);
 }
 
 std::vector<UsageLedger::Scope> UsageLedger::scopes() const {
   std::vector<Scope> all;
   const MutexLock lock(mu_);
-  all.reserve(accounts_.size());
-  for (const auto& [name, account] : accounts_) all.push_back({name, account.usage()});
+  all.reserve(accounts_.size() + jobs_.size());
+  for_each_named(*this, [&all](const std::string& name, const Account& account) {
+    all.push_back({name, account.usage()});
+  });
   return all;
 }
 

@@ -24,6 +24,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,6 +40,11 @@ namespace ebbfs {
 // One counter of a scope, with its limits.
 class LimitedCount {
  public:
+  LimitedCount() = default;
+  LimitedCount(const LimitedCount&) = delete;
+  LimitedCount& operator=(const LimitedCount&) = delete;
+  ~LimitedCount() { delete soft_.load(std::memory_order_relaxed); }
+
   [[nodiscard]] std::int64_t held() const { return held_.load(std::memory_order_relaxed); }
   void set(std::int64_t hard, std::int64_t soft, Duration grace);
   // Adds `amount` (>= 0) where the limits allow it at `now`; false, and nothing changed, otherwise.
@@ -46,22 +52,26 @@ class LimitedCount {
   // Adds without asking, of either sign.
   void add(std::int64_t amount);
   // Since when the soft limit is passed; the epoch when it is not.
-  [[nodiscard]] WallTime over_since() const {
-    return WallTime(Duration(over_since_.load(std::memory_order_relaxed)));
-  }
+  [[nodiscard]] WallTime over_since() const;
   [[nodiscard]] std::int64_t hard() const { return hard_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::int64_t soft() const { return soft_.load(std::memory_order_relaxed); }
-  [[nodiscard]] Duration grace() const { return Duration(grace_.load(std::memory_order_relaxed)); }
-  void set_over_since(WallTime since) {
-    over_since_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
-  }
+  [[nodiscard]] std::int64_t soft() const;
+  [[nodiscard]] Duration grace() const;
+  void set_over_since(WallTime since);
 
  private:
+  static constexpr Duration kGrace = ScopeLimits{}.grace;
+  // Few counters have a soft limit, and there are many: made when one is set first, and kept.
+  struct Soft {
+    std::atomic<std::int64_t> limit{kUnlimited};
+    std::atomic<std::int64_t> grace{kGrace.count()};  // nanoseconds
+    std::atomic<std::int64_t> over_since{0};          // WallTime; 0 while not above `limit`
+  };
+  [[nodiscard]] Soft* known_soft() const { return soft_.load(std::memory_order_acquire); }
+  [[nodiscard]] Soft& soft_made();
+
   std::atomic<std::int64_t> held_{0};
   std::atomic<std::int64_t> hard_{kUnlimited};
-  std::atomic<std::int64_t> soft_{kUnlimited};
-  std::atomic<std::int64_t> grace_{0};       // nanoseconds
-  std::atomic<std::int64_t> over_since_{0};  // WallTime; 0 while not above the soft limit
+  std::atomic<Soft*> soft_{nullptr};
 };
 
 // One scope's counters. Lives as long as the ledger (unit accounts: as their UnitAccounts). Memory
@@ -101,7 +111,7 @@ class Account {
 };
 
 // Of a scope that many units are in, on cache lines of its own: threads that charge different ones
-// do not slow each other. There are few of these, and many units.
+// do not slow each other. There are few of these, but many units, and as many jobs.
 class alignas(64) SharedAccount : public Account {};
 
 class UnitAccounts;
@@ -149,6 +159,14 @@ class Cell {
 // not be charged after the ledger is gone.
 class UnitAccounts {
  public:
+  // Only for UsageLedger, which makes these.
+  class Key {
+    friend class UsageLedger;
+    Key() = default;
+  };
+  UnitAccounts(Key, UnitId unit, Account* class_account, Account* job_account)
+      : unit_(unit), class_account_(class_account), job_account_(job_account) {}
+
   [[nodiscard]] const Account& total() const { return total_; }
   [[nodiscard]] Account& total() { return total_; }
   // Those that hold something, by uid, then gid.
@@ -163,8 +181,16 @@ class UnitAccounts {
 
  private:
   friend class UsageLedger;
-  UnitAccounts(UnitId unit, Account* class_account, Account* job_account)
-      : unit_(unit), class_account_(class_account), job_account_(job_account) {}
+  // The cell of (uid, gid), null while there is none.
+  [[nodiscard]] Cell* find(uid_t uid, gid_t gid) REQUIRES(mu_);
+  [[nodiscard]] Cell& make(uid_t uid, gid_t gid) REQUIRES(mu_);
+  // All cells of `self`, in no order.
+  template <typename Self, typename Visit>
+  static void for_each_cell(Self& self, const Visit& visit) REQUIRES(self.mu_) {
+    if (self.first_) visit(*self.first_);
+    if (!self.others_) return;
+    for (auto& [who, cell] : *self.others_) visit(cell);
+  }
 
   const UnitId unit_;
   Account* const class_account_;  // null for the root unit
@@ -172,9 +198,11 @@ class UnitAccounts {
   Account total_;
   mutable Mutex mu_;
   bool detached_ GUARDED_BY(mu_) = false;
-  // The cell asked for last: most units have one user. Cells stay where they are.
+  // The cell asked for last.
   std::atomic<Cell*> recent_{nullptr};
-  std::map<std::pair<uid_t, gid_t>, Cell> cells_ GUARDED_BY(mu_);
+  // Most units have one user, and there may be 100,000 of these. Cells stay where they are.
+  std::optional<Cell> first_ GUARDED_BY(mu_);
+  std::unique_ptr<std::map<std::pair<uid_t, gid_t>, Cell>> others_ GUARDED_BY(mu_);
 };
 
 class UsageLedger {
@@ -255,14 +283,25 @@ class UsageLedger {
   [[nodiscard]] Usage class_usage(std::string_view class_name) const EXCLUDES(mu_);
 
  private:
+  static constexpr std::string_view kJobPrefix = "job:";
   class MoveCharges;
   void limit(Account& account, const ScopeLimits& limits);
+  // Every named account of `self`, by name.
+  template <typename Self, typename Visit>
+  static void for_each_named(Self& self, const Visit& visit) REQUIRES(self.mu_) {
+    auto at = self.accounts_.begin();
+    for (; at != self.accounts_.end() && at->first < kJobPrefix; ++at) visit(at->first, at->second);
+    for (auto& [name, account] : self.jobs_) visit(name, account);
+    for (; at != self.accounts_.end(); ++at) visit(at->first, at->second);
+  }
   void open_cell(UnitAccounts& unit, Cell& cell) REQUIRES(unit.mu_) EXCLUDES(mu_);
   void fill_scopes(const UnitAccounts& unit, Cell& cell) EXCLUDES(mu_);
 
   SharedAccount volume_;
   mutable Mutex mu_;
+  // By the name of the scope; those of jobs, "job:...", apart.
   std::map<std::string, SharedAccount, std::less<>> accounts_ GUARDED_BY(mu_);
+  std::map<std::string, Account, std::less<>> jobs_ GUARDED_BY(mu_);
   Limiter limiter_ GUARDED_BY(mu_);
   std::atomic<bool> has_soft_limits_{false};
   std::atomic<bool> went_below_zero_{false};  // stays; asked for now and then
