@@ -60,12 +60,12 @@ void UnitTable::publish(const UnitRef& unit) {
   if (unit->active_.load(std::memory_order_relaxed)) active_.insert_or_assign(id, unit);
   if (unit->is_root()) return;
   by_id_.insert_or_assign(id, unit);
-  by_top_.insert_or_assign(raw(unit->top()), unit);
+  by_top_.insert_or_assign(raw(unit->top()), unit->id());
 }
 
 void UnitTable::claim_top(const UnitRef& unit) {
   const WriterLock lock(mu_);
-  by_top_.insert_or_assign(raw(unit->top()), unit);
+  by_top_.insert_or_assign(raw(unit->top()), unit->id());
 }
 
 UnitRef UnitTable::unpublish(const Unit& unit) {
@@ -74,7 +74,7 @@ UnitRef UnitTable::unpublish(const Unit& unit) {
   active_.erase(id);
   // The number may have become the top of another unit meanwhile.
   if (const auto top = by_top_.find(raw(unit.top()));
-      top != by_top_.end() && top->second.get() == &unit) {
+      top != by_top_.end() && top->second == unit.id()) {
     by_top_.erase(top);
   }
   auto node = by_id_.extract(id);
@@ -97,7 +97,7 @@ Result<UnitRef> UnitTable::create(UnitRecord record, WallTime due) {
 
 void UnitTable::retake_top(const UnitRef& unit) {
   const WriterLock lock(mu_);
-  if (by_id_.contains(raw(unit->id()))) by_top_.insert_or_assign(raw(unit->top()), unit);
+  if (by_id_.contains(raw(unit->id()))) by_top_.insert_or_assign(raw(unit->top()), unit->id());
 }
 
 UnitRef UnitTable::restore(UnitRecord record, std::optional<WallTime> due) {
@@ -179,8 +179,10 @@ UnitRef UnitTable::find(UnitId id) const {
 
 UnitRef UnitTable::find_by_top(InodeId inode, const FileHandle& handle) const {
   const ReaderLock lock(mu_);
-  const auto found = by_top_.find(raw(inode));
-  if (found == by_top_.end() || found->second->handle() != handle) return nullptr;
+  const auto top = by_top_.find(raw(inode));
+  if (top == by_top_.end()) return nullptr;
+  const auto found = by_id_.find(raw(top->second));
+  if (found == by_id_.end() || found->second->handle() != handle) return nullptr;
   return found->second;
 }
 

@@ -110,7 +110,7 @@ class UnitTable {
 
   mutable SharedMutex mu_;
   std::unordered_map<std::uint64_t, UnitRef> by_id_ GUARDED_BY(mu_);
-  std::unordered_map<std::uint64_t, UnitRef> by_top_ GUARDED_BY(mu_);  // by raw InodeId
+  std::unordered_map<std::uint64_t, UnitId> by_top_ GUARDED_BY(mu_);   // by raw InodeId
   std::unordered_map<std::uint64_t, UnitRef> active_ GUARDED_BY(mu_);  // by id, also the root
 };
 

@@ -20,19 +20,19 @@ void append_due(const std::set<Deadline>& ordered, WallTime now, std::size_t max
 
 void DeadlineQueue::set(Thing thing, WallTime due) {
   const MutexLock lock(mu_);
-  if (const auto known = by_thing_.find(thing); known != by_thing_.end()) {
+  if (const auto known = by_thing_.find(packed(thing)); known != by_thing_.end()) {
     if (known->second == due) return;
     ordered_.at(index_of(thing.kind)).erase({known->second, thing.kind, thing.id});
     by_thing_.erase(known);
   }
   if (due == kNever) return;
-  by_thing_.emplace(thing, due);
+  by_thing_.emplace(packed(thing), due);
   ordered_.at(index_of(thing.kind)).insert({due, thing.kind, thing.id});
 }
 
 WallTime DeadlineQueue::find(Thing thing) const {
   const MutexLock lock(mu_);
-  const auto known = by_thing_.find(thing);
+  const auto known = by_thing_.find(packed(thing));
   return known == by_thing_.end() ? kNever : known->second;
 }
 

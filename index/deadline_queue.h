@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The deadlines of all things, in order and in memory: what the `deadlines` table says, without
-// reading it, and those of locks, which are not stored. About 130 bytes for each queued thing.
+// reading it, and those of locks, which are not stored. About 110 bytes for each queued thing.
 // Invariant: a thing has at most one deadline.
 // Threading: any thread; one short lock a call, no I/O under it.
 #pragma once
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -40,8 +41,8 @@ class DeadlineQueue {
   using Ordered = std::set<Deadline>;
 
   mutable Mutex mu_;
-  std::array<Ordered, kKinds> ordered_ GUARDED_BY(mu_);  // by kind
-  std::unordered_map<Thing, WallTime> by_thing_ GUARDED_BY(mu_);
+  std::array<Ordered, kKinds> ordered_ GUARDED_BY(mu_);                   // by kind
+  std::unordered_map<std::uint64_t, WallTime> by_thing_ GUARDED_BY(mu_);  // by packed()
 };
 
 }  // namespace ebbfs

@@ -6,15 +6,15 @@ namespace ebbfs {
 void OwnerTable::set(Thing thing, const std::optional<OwnerTag>& owner) {
   const MutexLock lock(mu_);
   if (owner) {
-    by_thing_.insert_or_assign(thing, *owner);
+    by_thing_.insert_or_assign(packed(thing), *owner);
   } else {
-    by_thing_.erase(thing);
+    by_thing_.erase(packed(thing));
   }
 }
 
 std::optional<OwnerTag> OwnerTable::find(Thing thing) const {
   const MutexLock lock(mu_);
-  const auto known = by_thing_.find(thing);
+  const auto known = by_thing_.find(packed(thing));
   if (known == by_thing_.end()) return std::nullopt;
   return known->second;
 }

@@ -212,6 +212,11 @@ struct Thing {
   auto operator<=>(const Thing&) const = default;
 };
 
+// `thing` as a number, for tables of many: ids stay far below 2^62.
+[[nodiscard]] constexpr std::uint64_t packed(Thing thing) {
+  return thing.id << 2 | static_cast<std::uint64_t>(thing.kind);
+}
+
 [[nodiscard]] std::string_view to_string(EventRecord::Kind kind);
 [[nodiscard]] std::string_view to_string(RemovalReason reason);
 [[nodiscard]] std::string_view to_string(OwnerCertainty certainty);
@@ -239,6 +244,6 @@ struct Thing {
 template <>
 struct std::hash<ebbfs::Thing> {
   std::size_t operator()(const ebbfs::Thing& thing) const noexcept {
-    return std::hash<std::uint64_t>{}(thing.id << 2 | static_cast<std::uint64_t>(thing.kind));
+    return std::hash<std::uint64_t>{}(ebbfs::packed(thing));
   }
 };
