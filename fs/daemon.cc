@@ -191,10 +191,11 @@ std::expected<void, std::string> load_volume(Parts& parts) {
     return cannot("cannot load the trash", loaded.error(), "");
   }
   // After the trash: finishing what a crash left half done there changes units and locks.
-  auto units = parts.opened.index->load_units();
-  if (!units) return cannot("cannot load units", units.error(), "");
-  for (UnitRecord& unit : *units) {
+  const auto restore = [&parts](UnitRecord unit) {
     if (unit.id != kRootUnit) parts.units->restore(std::move(unit));
+  };
+  if (const auto loaded = parts.opened.index->load_units(restore); !loaded) {
+    return cannot("cannot load units", loaded.error(), "");
   }
   take_over_pins(parts);
   parts.quotas->start(*parts.units);

@@ -53,7 +53,7 @@ bool is_broken(Errno error) {
 
 // Reads everything that a mount will need, so that it fails here or not at all.
 Status try_rows(UnitIndex& index) {
-  if (const auto units = index.load_units(); !units) return std::unexpected(units.error());
+  if (const auto units = index.load_units([](const UnitRecord&) {}); !units) return units;
   if (const auto locks = index.load_locks(); !locks) return std::unexpected(locks.error());
   if (const auto trash = index.load_trash(); !trash) return std::unexpected(trash.error());
   if (const auto quotas = index.load_quotas(); !quotas) return std::unexpected(quotas.error());

@@ -14,9 +14,14 @@ constexpr auto kFreezeNap = std::chrono::microseconds(50);
 
 std::int64_t ticks(WallTime time) { return time.time_since_epoch().count(); }
 
-std::string encoded_without_path(UnitRecord record) {
+// Less what a Unit keeps beside it.
+std::string encoded_rest(UnitRecord record) {
   record.path.clear();
-  return encode(record);
+  record.class_name.clear();
+  record.handle = {};
+  std::string rest = encode(record);
+  rest.shrink_to_fit();
+  return rest;
 }
 
 }  // namespace
@@ -30,12 +35,10 @@ Unit::Unit(UnitRecord record, std::shared_ptr<UnitAccounts> accounts, std::optio
       last_used_(ticks(record.last_used)),
       active_(record.dirty),
       counting_(record.dirty),
-      path_(record.path),
       pinned_(record.pinned),
-      rest_(encoded_without_path(std::move(record))),
-      due_(due) {
-  rest_.shrink_to_fit();
-}
+      path_(record.path),
+      rest_(encoded_rest(std::move(record))),
+      due_(due) {}
 
 // By compare-and-swap, not by counting first and looking then: so the count is never more than the
 // requests inside, and a freeze cannot be delayed by those that it refuses.
@@ -120,6 +123,8 @@ void Unit::set_counting(bool counting) {
 UnitRecord Unit::record_locked() const {
   UnitRecord record = decode_unit(rest_).value();
   record.path = path_;
+  record.class_name = class_name_;
+  record.handle = handle_;
   record.pinned = pinned_;
   record.last_used = last_used();
   record.dirty = active_.load(std::memory_order_relaxed);
@@ -131,8 +136,7 @@ void Unit::keep_usage(const std::vector<UsageCell>& usage) {
   UnitRecord record = decode_unit(rest_).value();
   if (record.usage == usage) return;
   record.usage = usage;
-  rest_ = encode(record);
-  rest_.shrink_to_fit();
+  rest_ = encoded_rest(std::move(record));
 }
 
 UnitRecord Unit::record() const {

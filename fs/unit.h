@@ -123,15 +123,16 @@ class Unit {
   std::atomic<bool> awaited_{false};
   std::atomic<bool> active_;    // the stored record is marked dirty; changed only under `mu_`
   std::atomic<bool> counting_;  // changed only under `mu_`
+  bool pinned_ GUARDED_BY(mu_);
+  bool retired_ GUARDED_BY(mu_) = false;
 
   mutable Mutex mu_;
   std::string path_ GUARDED_BY(mu_);
-  bool pinned_ GUARDED_BY(mu_);
   // What else is in the record, in its byte form: there may be 100,000 of these, which are looked
-  // at now and then. Usage as last stored; the path is left out, dirty and last_used mean nothing.
+  // at now and then. Usage as last stored; path, class and handle are left out, dirty and last_used
+  // mean nothing.
   std::string rest_ GUARDED_BY(mu_);
   std::optional<WallTime> due_ GUARDED_BY(mu_);  // as in the index
-  bool retired_ GUARDED_BY(mu_) = false;
 };
 
 using UnitRef = std::shared_ptr<Unit>;

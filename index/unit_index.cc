@@ -22,10 +22,9 @@ std::string key_of(const Record& record) {
 std::string key_of(const QuotaRecord& quota) { return quota.scope; }
 
 // All records of one table, decoded; what a record says of itself agrees with its key, or EBADMSG.
-template <typename Record>
-Result<std::vector<Record>> load_table(Store& store, Table table,
-                                       Result<Record> (*decode)(std::string_view)) {
-  std::vector<Record> records;
+template <typename Record, typename Visit>
+Status visit_table(Store& store, Table table, Result<Record> (*decode)(std::string_view),
+                   const Visit& visit) {
   Status decoded;
   const Status scanned = store.scan(table, {}, [&](std::string_view key, std::string_view value) {
     auto record = decode(value);
@@ -33,11 +32,20 @@ Result<std::vector<Record>> load_table(Store& store, Table table,
       decoded = fail(EBADMSG);
       return false;
     }
-    records.push_back(*std::move(record));
+    visit(*std::move(record));
     return true;
   });
-  if (!scanned) return std::unexpected(scanned.error());
-  if (!decoded) return std::unexpected(decoded.error());
+  return scanned ? decoded : scanned;
+}
+
+template <typename Record>
+Result<std::vector<Record>> load_table(Store& store, Table table,
+                                       Result<Record> (*decode)(std::string_view)) {
+  std::vector<Record> records;
+  const auto keep = [&records](Record record) { records.push_back(std::move(record)); };
+  if (const Status read = visit_table(store, table, decode, keep); !read) {
+    return std::unexpected(read.error());
+  }
   return records;
 }
 
@@ -97,6 +105,10 @@ Status UnitIndex::erase_unit(UnitId id) {
   Batch batch;
   batch.erase(Table::units, number_key(raw(id)));
   return commit({.thing = thing_of(id)}, std::move(batch));
+}
+
+Status UnitIndex::load_units(const std::function<void(UnitRecord)>& visit) {
+  return visit_table(store_, Table::units, decode_unit, visit);
 }
 
 Result<std::vector<UnitRecord>> UnitIndex::load_units() {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,7 +59,9 @@ class UnitIndex {
   // record, owner and deadline of the same id are replaced.
   [[nodiscard]] Status put_unit(const UnitRecord& unit, WallTime due);
   [[nodiscard]] Status erase_unit(UnitId id);
-  // By rising id. EBADMSG when any one does not decode.
+  // By rising id. EBADMSG when any one does not decode. The first hands over one after the other,
+  // as there may be many, and must not change the index.
+  [[nodiscard]] Status load_units(const std::function<void(UnitRecord)>& visit);
   [[nodiscard]] Result<std::vector<UnitRecord>> load_units();
   // The one among them that is the root unit; nothing on a new volume.
   [[nodiscard]] Result<std::optional<UnitRecord>> load_root();
