@@ -137,7 +137,8 @@ void Quotas::start(UnitTable& units) {
     if (since != Account::OverSoft{}) warned_[record.scope].over_soft = since;
   }
   loaded_.clear();
-  for (const Named& named : accounts()) {
+  if (warned_.empty()) return;
+  for (const Named& named : accounts(Which::all)) {
     const auto stored = warned_.find(named.scope);
     if (stored != warned_.end()) named.account->restore_over_soft(stored->second.over_soft);
   }
@@ -203,24 +204,27 @@ Result<bool> Quotas::clear(const std::string& scope) {
   return true;
 }
 
-std::vector<Quotas::Named> Quotas::accounts() const {
-  std::vector<Named> all{{"volume", nullptr, &ledger_.volume()}};
+std::vector<Quotas::Named> Quotas::accounts(Which which) const {
+  const auto wanted = [which](const Account& account) {
+    return which == Which::all || !account.limits().none();
+  };
+  std::vector<Named> found{{"volume", nullptr, &ledger_.volume()}};
   ledger_.for_each([&](const std::string& scope, Account& account) {
-    all.push_back({scope, nullptr, &account});
+    if (wanted(account)) found.push_back({scope, nullptr, &account});
   });
-  if (units_ == nullptr) return all;
+  if (units_ == nullptr) return found;
   for (UnitRef& unit : units_->all()) {
     Account& account = unit->accounts().total();
-    all.push_back({"unit:" + unit->path(), std::move(unit), &account});
+    if (wanted(account)) found.push_back({"unit:" + unit->path(), std::move(unit), &account});
   }
-  return all;
+  return found;
 }
 
 std::vector<Quotas::Row> Quotas::rows() const {
   const auto table = this->table();
   std::vector<Row> rows;
   std::map<std::string_view, bool> seen;
-  const std::vector<Named> all = accounts();
+  const std::vector<Named> all = accounts(Which::all);
   for (const Named& named : all) {
     Row row{named.scope, named.account->usage(), table->in_force(named.scope),
             named.account->over_soft(), named.account->refusals()};
@@ -237,7 +241,8 @@ std::vector<Quotas::Row> Quotas::rows() const {
 }
 
 void Quotas::watch() {
-  for (const Named& named : accounts()) {
+  // Whoever was warned may have no limit any more.
+  for (const Named& named : accounts(warned_.empty() ? Which::limited : Which::all)) {
     if (!named.account->limits().none()) {
       watch_one(named);
     } else if (warned_.contains(named.scope)) {

@@ -93,7 +93,9 @@ class Quotas {
   void replace_table(const std::vector<QuotaRule>& rules, QuotaTable::Exceptions exceptions)
       EXCLUDES(mu_);
   void apply();
-  [[nodiscard]] std::vector<Named> accounts() const;
+  // With `limited` those that have a limit, and the volume.
+  enum class Which : bool { limited, all };
+  [[nodiscard]] std::vector<Named> accounts(Which which) const;
   void watch_one(const Named& named);
   void keep_over_soft(const Named& named, Warned& warned);
   void tell(const Named& named, const std::string& what);
