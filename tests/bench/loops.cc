@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,16 @@ double read_files(const std::string& directory, int count, std::size_t bytes) {
     const UniqueFd fd(::openat(dir.get(), Name(i).text, O_RDONLY | O_CLOEXEC));
     must(fd.valid(), "open");
     must(::read(fd.get(), data.data(), bytes) == static_cast<ssize_t>(bytes), "read");
+  }
+  return watch.seconds();
+}
+
+double statfs_calls(const std::string& directory, int count) {
+  const UniqueFd dir = open_directory(directory);
+  const Watch watch;
+  for (int i = 0; i < count; ++i) {
+    struct statvfs space;
+    must(::fstatvfs(dir.get(), &space) == 0, "statvfs");
   }
   return watch.seconds();
 }

@@ -14,6 +14,8 @@ namespace ebbfs::bench {
 // Creates, writes `bytes` to and closes `count` files "f0"... in `directory`, which is made.
 [[nodiscard]] double make_files(const std::string& directory, int count, std::size_t bytes);
 [[nodiscard]] double read_files(const std::string& directory, int count, std::size_t bytes);
+// Asks for the free space: a request that leaves next to nothing to do but the round trip itself.
+[[nodiscard]] double statfs_calls(const std::string& directory, int count);
 [[nodiscard]] double stat_files(const std::string& directory, int count);
 [[nodiscard]] double remove_files(const std::string& directory, int count);
 // Exclusive create, write a pid, close, unlink: `count` times.

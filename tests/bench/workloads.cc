@@ -131,6 +131,7 @@ void run_loops(const Served& served, const Scale& scale, int round, const Report
   const int count = scale.operations;
   const auto each = [count](double seconds) { return microseconds_each(seconds, count); };
   fs::create_directory(at);
+  report({"statfs, a round trip"}, each(statfs_calls(at, count)));
   report({"lock cycle", Unit::microseconds, 3.0}, each(lock_cycles(at, count)));
   report({"lock cycle in locks/"}, each(lock_cycles(served.path() + "/locks", count)));
   for (const std::size_t kib : {1U, 4U, 16U, 64U}) {

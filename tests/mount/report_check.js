@@ -57,9 +57,14 @@ function checkUsage(figure, history) {
   const classes = new Set(history.points.flatMap(point => point.classes.map(c => c.name)));
   const drawn = names.filter(name => classes.has(name));
   const {x, y, pixels, plane} = scalesOf(figure);
-  let compared = 0;
+  let compared = 0, crowded = 0;
   history.points.forEach((point, i) => {
     const time = secondsOf(point.time);
+    // Of several within a pixel, as in a history of seconds, none can be told from the others.
+    if (history.points.some(other => other !== point && near(x(secondsOf(other.time)), x(time), 1))) {
+      crowded++;
+      return;
+    }
     const neighbour = history.points[i > 0 ? i - 1 : 1];
     const alone = Math.abs(secondsOf(neighbour.time) - time) > 2 * history.step_seconds;
     if (alone) return;
@@ -79,7 +84,8 @@ function checkUsage(figure, history) {
     });
     expect(!paths.some(path => isIn(path, at, y(below) - 3)), `usage: more than was at ${point.time}`);
   });
-  expect(compared >= history.points.length / 2, `usage: only ${compared} values were compared`);
+  const apart = history.points.length - crowded;
+  expect(compared >= apart / 2, `usage: only ${compared} values were compared`);
   const high = figure.querySelector('line.high');
   if (high) {
     expect(near(high.getBoundingClientRect().top, y(history.bytes_high), 1.5), 'usage: high mark');
