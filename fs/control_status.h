@@ -78,7 +78,7 @@ struct ClassView {
   std::string name;
   std::string kind;        // "tree" or "lock"
   std::int64_t units = 0;  // for kind lock: locks
-  Usage usage;
+  Usage usage;             // of locks only inodes: their bytes are what the unit around them holds
   bool operator==(const ClassView&) const = default;
 };
 

@@ -142,7 +142,7 @@ std::string class_table(const StatusView& status, const Style& style, std::size_
     table.add({{plain(view.name)},
                {plain(view.kind)},
                {human_count(view.units)},
-               {human_bytes(view.usage.bytes)},
+               {view.kind == "lock" ? "-" : human_bytes(view.usage.bytes)},
                {human_count(view.usage.inodes)}});
   }
   std::string out = table.render(style);

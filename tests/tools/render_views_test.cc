@@ -111,7 +111,7 @@ trash         14 units, 1.2 GiB, reclaimable now
 
 CLASS     KIND  COUNT     BYTES   INODES
 worktree  tree    231  28.4 GiB  904,112
-lock      lock     18       0 B       18
+lock      lock     18         -       18
 
 users         alice 12.0 GiB, uid 1003 512 MiB
 transport     io_uring; large reads pass through the kernel
