@@ -80,7 +80,7 @@ std::vector<ClassView> Control::class_views() const {
   const auto policy = volume_.rules.policy();
   std::map<std::string, std::int64_t, std::less<>> counts;
   std::map<std::string, Usage, std::less<>> held;
-  for (const UnitRef& unit : volume_.units.all()) ++counts[unit->class_name()];
+  for (const UnitRef& unit : volume_.units.all()) ++counts[std::string(unit->class_name())];
   for (const LockRef& lock : volume_.locks.all()) {
     const MutexLock guard(lock->mu);
     ++counts[lock->record.class_name];

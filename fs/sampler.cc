@@ -204,7 +204,7 @@ void Sampler::sample_units(HistorySample& sample) const {
   std::map<std::string, SampledClass, std::less<>> classes;
   for (const UnitRef& unit : volume_.units.all()) {
     const Usage usage = at_least_zero(unit->accounts().total().usage());
-    SampledClass& of = classes[unit->class_name()];
+    SampledClass& of = classes[std::string(unit->class_name())];
     ++of.units;
     of.usage += usage;
     sample.units.push_back({unit->id(), usage});

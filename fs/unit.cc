@@ -30,7 +30,6 @@ Unit::Unit(UnitRecord record, std::shared_ptr<UnitAccounts> accounts, std::optio
     : id_(record.id),
       top_(record.inode),
       handle_(record.handle),
-      class_name_(record.class_name),
       accounts_(std::move(accounts)),
       last_used_(ticks(record.last_used)),
       active_(record.dirty),
@@ -123,7 +122,7 @@ void Unit::set_counting(bool counting) {
 UnitRecord Unit::record_locked() const {
   UnitRecord record = decode_unit(rest_).value();
   record.path = path_;
-  record.class_name = class_name_;
+  record.class_name = class_name();
   record.handle = handle_;
   record.pinned = pinned_;
   record.last_used = last_used();

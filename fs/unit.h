@@ -27,8 +27,8 @@ namespace ebbfs {
 
 class Unit {
  public:
-  // A dirty `record` has usage that nobody knows: the unit starts out counting. `due` is its
-  // deadline in the index, none when that is not known here.
+  // A dirty `record` has usage that nobody knows: the unit starts out counting. `accounts` are of
+  // the record's class. `due` is the deadline in the index, none when that is not known here.
   Unit(UnitRecord record, std::shared_ptr<UnitAccounts> accounts, std::optional<WallTime> due);
   Unit(const Unit&) = delete;
   Unit& operator=(const Unit&) = delete;
@@ -82,7 +82,7 @@ class Unit {
   // The record, with last_used and (unless counting) usage as they are now.
   [[nodiscard]] UnitRecord record() const EXCLUDES(mu_);
   [[nodiscard]] std::string path() const EXCLUDES(mu_);
-  [[nodiscard]] const std::string& class_name() const { return class_name_; }
+  [[nodiscard]] std::string_view class_name() const { return accounts_->class_name(); }
   [[nodiscard]] bool pinned() const EXCLUDES(mu_);
 
  private:
@@ -112,7 +112,6 @@ class Unit {
   const UnitId id_;
   const InodeId top_;
   const FileHandle handle_;
-  const std::string class_name_;
   const std::shared_ptr<UnitAccounts> accounts_;
 
   // Atomics, because every request inside changes them. seq_cst where two of them decide together:

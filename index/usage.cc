@@ -194,9 +194,11 @@ Cell& UnitAccounts::make(uid_t uid, gid_t gid) {
 
 std::shared_ptr<UnitAccounts> UsageLedger::open_unit(UnitId unit, std::string_view class_name,
                                                      std::string_view job) {
-  Account* const of_class =
-      class_name.empty() ? nullptr : &scope("class:" + std::string(class_name));
-  Account* const of_job = job.empty() ? nullptr : &scope("job:" + std::string(job));
+  const MutexLock lock(mu_);
+  NamedAccount* const of_class =
+      class_name.empty() ? nullptr : &entry(accounts_, "class:" + std::string(class_name));
+  Account* const of_job =
+      job.empty() ? nullptr : &entry(jobs_, std::string(kJobPrefix) + std::string(job)).second;
   return std::make_shared<UnitAccounts>(UnitAccounts::Key(), unit, of_class, of_job);
 }
 
@@ -222,10 +224,10 @@ void UsageLedger::open_cell(UnitAccounts& unit, Cell& cell) {
 }
 
 void UsageLedger::fill_scopes(const UnitAccounts& unit, Cell& cell) {
-  cell.scopes_[Cell::class_of_unit] = unit.class_account_;
+  cell.scopes_[Cell::class_of_unit] = unit.class_ == nullptr ? nullptr : &unit.class_->second;
   cell.scopes_[Cell::user] = &scope("user:" + std::to_string(cell.uid));
   cell.scopes_[Cell::group] = &scope("group:" + std::to_string(cell.gid));
-  cell.scopes_[Cell::job] = unit.job_account_;
+  cell.scopes_[Cell::job] = unit.job_;
 }
 
 Status UsageLedger::reserve(Cell& cell, const Usage& delta, WallTime now) {
@@ -328,13 +330,8 @@ void UsageLedger::forget(UnitAccounts& unit) {
 
 Account& UsageLedger::scope(std::string_view name) {
   const MutexLock lock(mu_);
-  const auto in = [&](auto& accounts) -> Account& {
-    if (const auto found = accounts.find(name); found != accounts.end()) return found->second;
-    Account& account = accounts[std::string(name)];
-    if (limiter_) limit(account, limiter_(name));
-    return account;
-  };
-  return name.starts_with(kJobPrefix) ? in(jobs_) : in(accounts_);
+  if (name.starts_with(kJobPrefix)) return entry(jobs_, name).second;
+  return entry(accounts_, name).second;
 }
 
 void UsageLedger::set_limiter(Limiter limiter) {

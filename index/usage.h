@@ -113,6 +113,8 @@ class Account {
 // Of a scope that many units are in, on cache lines of its own: threads that charge different ones
 // do not slow each other. There are few of these, but many units, and as many jobs.
 class alignas(64) SharedAccount : public Account {};
+// With the name of its scope, such as "class:worktree".
+using NamedAccount = std::pair<const std::string, SharedAccount>;
 
 class UnitAccounts;
 
@@ -164,8 +166,8 @@ class UnitAccounts {
     friend class UsageLedger;
     Key() = default;
   };
-  UnitAccounts(Key, UnitId unit, Account* class_account, Account* job_account)
-      : unit_(unit), class_account_(class_account), job_account_(job_account) {}
+  UnitAccounts(Key, UnitId unit, NamedAccount* of_class, Account* of_job)
+      : unit_(unit), class_(of_class), job_(of_job) {}
 
   [[nodiscard]] const Account& total() const { return total_; }
   [[nodiscard]] Account& total() { return total_; }
@@ -178,9 +180,14 @@ class UnitAccounts {
   };
   [[nodiscard]] std::vector<Reserved> reserved() const EXCLUDES(mu_);
   [[nodiscard]] UnitId unit() const { return unit_; }
+  // As open_unit() was told, as long as the ledger is there.
+  [[nodiscard]] std::string_view class_name() const {
+    return class_ == nullptr ? std::string_view() : std::string_view(class_->first).substr(kClass);
+  }
 
  private:
   friend class UsageLedger;
+  static constexpr std::size_t kClass = std::string_view("class:").size();
   // The cell of (uid, gid), null while there is none.
   [[nodiscard]] Cell* find(uid_t uid, gid_t gid) REQUIRES(mu_);
   [[nodiscard]] Cell& make(uid_t uid, gid_t gid) REQUIRES(mu_);
@@ -193,8 +200,8 @@ class UnitAccounts {
   }
 
   const UnitId unit_;
-  Account* const class_account_;  // null for the root unit
-  Account* const job_account_;    // null when there is no job
+  NamedAccount* const class_;  // null for the root unit
+  Account* const job_;         // null when there is no job
   Account total_;
   mutable Mutex mu_;
   bool detached_ GUARDED_BY(mu_) = false;
@@ -286,6 +293,16 @@ class UsageLedger {
   static constexpr std::string_view kJobPrefix = "job:";
   class MoveCharges;
   void limit(Account& account, const ScopeLimits& limits);
+  // The entry of `name` in one of the maps below, made on first use.
+  template <typename Accounts>
+  auto& entry(Accounts& accounts, std::string_view name) REQUIRES(mu_) {
+    auto found = accounts.find(name);
+    if (found == accounts.end()) {
+      found = accounts.try_emplace(std::string(name)).first;
+      if (limiter_) limit(found->second, limiter_(name));
+    }
+    return *found;
+  }
   // Every named account of `self`, by name.
   template <typename Self, typename Visit>
   static void for_each_named(Self& self, const Visit& visit) REQUIRES(self.mu_) {
