@@ -109,8 +109,9 @@ test_leaves_nothing_but_a_changed_policy() {
     { inside systemd-analyze verify --man=no /usr/lib/systemd/system/ebbfs@.service ||
       complain "the unit is not understood"; }
   inside ebbctl policy check /etc/ebbfs/policy.toml >/dev/null || complain "the policy is refused"
-  inside sh -c 'cd /usr/share/doc/ebbfs && ls README.md operating.md examples/policies/*.toml' \
-    >/dev/null || complain "the documentation is not there"
+  inside sh -c 'cd /usr/share/doc/ebbfs &&
+    ls README.md operating.md ebbctl.schema.json examples/policies/*.toml' >/dev/null ||
+    complain "the documentation is not there"
   prepare_volume
   inside mount -t ebbfs none /mnt/ebs -o policy=/etc/ebbfs/policy.toml
   inside ebbctl status /mnt/ebs | grep -q ENFORCING || complain "it is not in force"
