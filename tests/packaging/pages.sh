@@ -7,6 +7,8 @@
 set -euo pipefail
 # shellcheck source=tools/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib.sh"
+# shellcheck source=tests/packaging/ebbctl.sh
+source "$(dirname "${BASH_SOURCE[0]}")/ebbctl.sh"
 
 readonly man=$ebbfs_source/packaging/man
 PATH=${EBBFS_BIN_DIR:?}:$PATH
@@ -26,19 +28,6 @@ read_page() { pages[$1]=$(MANWIDTH=200 mandoc -T utf8 "$man/$1" | sed 's/.\x08//
 
 # Prints the long options in the help on standard input.
 options_of() { sed -nE '/^Options:/,/^$/s/^  (-[A-Za-z],)?(--[a-z-]+).*/\2/p'; }
-
-# Prints the commands of ebbctl, those with two words as they are typed.
-commands() {
-  local command below
-  for command in $(ebbctl --help | sed -nE '/^Subcommands:/,/^$/s/^  ([a-z]+) .*/\1/p'); do
-    below=$(ebbctl "$command" --help | sed -nE '/^Subcommands:/,/^$/s/^  ([a-z]+) .*/\1/p')
-    if [[ -z $below ]]; then
-      printf '%s\n' "$command"
-    else
-      for below in $below; do printf '%s %s\n' "$command" "$below"; done
-    fi
-  done
-}
 
 # Each page reads the same by either formatter, and neither has to guess.
 test_man_pages_are_clean() {
@@ -262,16 +251,6 @@ test_completion_offers_what_the_help_has() {
   ((${#COMPREPLY[@]} == 0)) || complain "offers ${COMPREPLY[*]} for nonsense"
 }
 
-# Waits until `ebbctl $1` prints something that matches $2.
-wait_for() {
-  local deadline=$((SECONDS + 20))
-  # shellcheck disable=SC2086  # a command line
-  until ebbctl --mount "$volume" $1 2>/dev/null | grep -q -- "$2"; do
-    ((SECONDS < deadline)) || die "ebbctl $1 never says $2"
-    sleep 0.05
-  done
-}
-
 test_completion_offers_what_is_on_the_volume() {
   [[ $EUID == 0 && -w /dev/fuse ]] || { echo "SKIP: needs root and /dev/fuse" && exit 77; }
   # shellcheck source=packaging/completions/ebbctl.bash
@@ -283,7 +262,7 @@ test_completion_offers_what_is_on_the_volume() {
   trap "umount '$volume'; umount '$volume'; rmdir '$volume'" EXIT
   ebbfs --policy "$volume/policy.toml" "$volume"
   mkdir -p "$volume/worktrees/one" "$volume/worktrees/two"
-  wait_for units one
+  wait_for "$volume" units one
   ebbctl --mount "$volume" pin worktrees/two >/dev/null
   ebbctl --mount "$volume" expire worktrees/one >/dev/null
   cd "$volume"
