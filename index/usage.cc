@@ -229,8 +229,11 @@ void UsageLedger::apply_limits() {
   const MutexLock lock(mu_);
   if (!limiter_) return;
   limit(volume_, limiter_("volume"));
-  for_each_named(
-      *this, [this](const std::string& name, Account& account) { limit(account, limiter_(name)); });
+  // By its address: in a lambda clang does not see that the lock is held.
+  const Limiter* const limiter = &limiter_;
+  for_each_named(*this, [this, limiter](const std::string& name, Account& account) {
+    limit(account, (*limiter)(name));
+  });
 }
 
 void UsageLedger::limit_unit(UnitAccounts& unit, const std::string& path) {
