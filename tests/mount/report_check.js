@@ -60,8 +60,8 @@ function checkUsage(figure, history) {
   let compared = 0, crowded = 0;
   history.points.forEach((point, i) => {
     const time = secondsOf(point.time);
-    // Of several within a pixel, as in a history of seconds, none can be told from the others.
-    if (history.points.some(other => other !== point && near(x(secondsOf(other.time)), x(time), 1))) {
+    // Of several within some pixels, as in a history of seconds, none can be told from the others.
+    if (history.points.some(other => other !== point && near(x(secondsOf(other.time)), x(time), 4))) {
       crowded++;
       return;
     }
