@@ -148,6 +148,7 @@ void Quotas::apply() {
   ledger_.apply_limits();
   if (units_ == nullptr) return;
   for (const UnitRef& unit : units_->all()) ledger_.limit_unit(unit->accounts(), unit->path());
+  limits_changed_ = true;
 }
 
 void Quotas::policy_changed(const Policy& policy) {
@@ -241,8 +242,9 @@ std::vector<Quotas::Row> Quotas::rows() const {
 }
 
 void Quotas::watch() {
-  // Whoever was warned may have no limit any more.
-  for (const Named& named : accounts(warned_.empty() ? Which::limited : Which::all)) {
+  // Whoever was warned may have lost its limit.
+  const bool changed = limits_changed_.exchange(false);
+  for (const Named& named : accounts(changed ? Which::all : Which::limited)) {
     if (!named.account->limits().none()) {
       watch_one(named);
     } else if (warned_.contains(named.scope)) {

@@ -6,6 +6,7 @@
 // mu_.
 #pragma once
 
+#include <atomic>
 #include <expected>
 #include <map>
 #include <memory>
@@ -104,8 +105,9 @@ class Quotas {
   UsageLedger& ledger_;
   const Clock& clock_;
   UnitTable* units_ = nullptr;
-  std::vector<QuotaRecord> loaded_;       // until start()
-  std::map<std::string, Warned> warned_;  // of watch()
+  std::vector<QuotaRecord> loaded_;          // until start()
+  std::map<std::string, Warned> warned_;     // of watch()
+  std::atomic<bool> limits_changed_{false};  // since watch() last looked
 
   Mutex changing_mu_;  // one change of what is set at a time, with its commit
   mutable Mutex mu_;
