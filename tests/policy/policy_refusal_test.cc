@@ -279,7 +279,8 @@ constexpr Malformed kMalformed[] = {
     {"not_ascii_after_a_string", R"(a = "ä\"ä" ä)", 1, 12},
     {"not_ascii_after_a_comment", "# ä \"\nä", 2, 1},
     {"not_ascii_after_a_long_string", "a = \"\"\"ä\n\"\"\"\"\" ä", 2, 7},
-    {"not_ascii_after_a_string_not_closed", "a = \"ä\nä", 2, 1},
+    {"not_ascii_after_a_string_not_closed", "a = \"ä\nä", 1, 7},
+    {"not_ascii_for_blank", "a\u00a0= 1", 1, 2},
     {"bytes_not_utf8", "mode = '\xff'", 1, 0},
 };
 INSTANTIATE_TEST_SUITE_P(Syntax, MalformedToml, testing::ValuesIn(kMalformed),
@@ -291,7 +292,9 @@ TEST(PolicyRefusal, IsNotDueToLettersInStringsAndComments) {
       R"([[class]]
          name = 'a'
          kind = "tree"
-         match = ["ä\"/*", '''ä'/''*''', '''''ö'''', """\"ä"""""]  # “)";
+         match = ["ä\"/*", '''ä'/''*''', '''''ö'''', """\"ä""""",
+                  """\
+                  é"""]  # “)";
   const auto policy = parse_policy(kText, "p.toml");
   EXPECT_TRUE(policy.has_value()) << policy.error().message();
 }
