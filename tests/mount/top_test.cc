@@ -150,14 +150,16 @@ TEST_F(TopTest, CountsTheOperationsOfAJob) {
 
 TEST_F(TopTest, ShowsAScreenThatFitsAndFollowsTheSizeOfTheTerminal) {
   InTerminal top({ebbctl_, "top", volume_->path()}, 80, 24);
-  const std::string first = top.until("EXPIRES");
-  const auto screen = last_screen(first + top.until("\x1b[J") + top.until("\x1b[J"));
+  std::string shown = top.until("EXPIRES");
+  for (int frame = 0; frame < 2; ++frame) shown += top.until("\x1b[J");
+  const auto screen = last_screen(shown);
   EXPECT_LE(screen.size(), 24U);
   EXPECT_GE(screen.size(), 12U);
   for (const std::string& line : screen) EXPECT_LE(line.size(), 80U) << line;
   top.resize(44, 12);
-  (void)top.until("\x1b[J");
-  const auto narrow = last_screen(top.until("\x1b[J") + top.until("\x1b[J"));
+  shown.clear();
+  for (int frame = 0; frame < 3; ++frame) shown += top.until("\x1b[J");
+  const auto narrow = last_screen(shown);
   EXPECT_EQ(narrow.size(), 12U);
   top.type("q");
   EXPECT_EQ(top.exit_code(), 0);
