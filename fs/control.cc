@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/control.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -55,7 +56,11 @@ std::string sentence(const Report& report) {
 std::string Control::answer(const Caller& caller, std::string_view text) {
   const auto request = decode_request(text);
   if (!request) return encode(request.error());
-  return encode(run(caller, *request));
+  std::string reply = encode(run(caller, *request));
+  // What it took is given back at once, and not kept for the next.
+  constexpr std::size_t kLarge = 1 << 20;
+  if (reply.size() > kLarge) ::malloc_trim(0);
+  return reply;
 }
 
 ControlReply Control::run(const Caller& caller, const ControlRequest& request) {
@@ -116,7 +121,7 @@ UnitView Control::view(const Unit& unit, WallTime now) const {
   view.owner = view_of(record.owner, user_name(record.owner.uid));
   view.created = record.created;
   view.last_used = record.last_used;
-  view.usage = unit.accounts().total().usage();
+  view.usage = at_least_zero(unit.accounts().total().usage());
   view.pinned = record.pinned;
   view.open_files = unit.opens();
   const WallTime due = unit_deadline(volume_, record);
@@ -289,7 +294,7 @@ ControlReply Control::expire_unit(const UnitRef& unit, bool dry_run) {
   view.path = unit->path();
   view.action = "expired";
   view.dry_run = dry_run;
-  view.usage = unit->accounts().total().usage();
+  view.usage = at_least_zero(unit->accounts().total().usage());
   const auto expired = reaper_.expire(unit, dry_run);
   view.blockers = views_of(expired.report.blockers);
   view.changed = expired.report.verdict.action == Verdict::Action::remove;
@@ -298,6 +303,7 @@ ControlReply Control::expire_unit(const UnitRef& unit, bool dry_run) {
     // What went in the end: it may have been written to until it was frozen.
     view.usage = {};
     for (const UsageCell& held : expired.trash->unit.usage) view.usage += held.usage;
+    view.usage = at_least_zero(view.usage);
   }
   ControlReply reply = done(to_json(view));
   if (!view.changed) {

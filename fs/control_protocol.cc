@@ -113,7 +113,9 @@ std::int64_t version_of(const json& message) {
 }  // namespace
 
 ControlReply done(json body) {
-  return {.exit_code = kExitDone, .error = {}, .body = std::move(body)};
+  ControlReply reply;
+  reply.body = std::move(body);
+  return reply;
 }
 
 ControlReply refused(std::string error) {
@@ -180,13 +182,20 @@ std::expected<ControlRequest, ControlReply> decode_request(std::string_view text
   return request;
 }
 
-std::string encode(const ControlReply& reply) {
+std::string encode(ControlReply reply) {
   json message = json::object();
   message[kVersionKey] = kControlVersion;
   message["exit_code"] = reply.exit_code;
-  message["body"] = reply.body;
   if (!reply.error.empty()) message["error"] = reply.error;
-  return to_text(message);
+  const std::string before = to_text(message);
+  const std::string body = to_text(reply.body);
+  // Both are objects, and the first is not empty: each loses the bracket that comes back behind it.
+  std::string front(std::string_view(before).substr(0, before.size() - 1));
+  front.append(R"(,"body":)").append(body, 0, body.size() - 1);
+  if (reply.list.key.empty()) return front + "}}";
+  if (body != "{}") front += ',';
+  front.append(to_text(json(reply.list.key))).append(":[");
+  return std::move(reply.list.items.insert(0, front).append("]}}"));
 }
 
 Result<ControlReply> decode_reply(std::string_view text) {

@@ -127,6 +127,12 @@ struct ControlReply {
   int exit_code = kExitDone;
   std::string error;  // one line naming cause and cure; empty when done
   nlohmann::json body = nlohmann::json::object();  // may be set beside an error, to explain it
+  // A list of the body that may be long, as text: as values it takes ten times the memory. Only to
+  // encode; what is decoded has it in its body.
+  struct LongList {
+    std::string key;    // none has it in the body; empty: there is no list
+    std::string items;  // in JSON, with commas between them
+  } list = {};
 };
 
 [[nodiscard]] ControlReply done(nlohmann::json body);
@@ -145,7 +151,7 @@ struct ControlReply {
 // that cannot be one). A known command is not checked for.
 [[nodiscard]] std::expected<ControlRequest, ControlReply> decode_request(std::string_view text);
 
-[[nodiscard]] std::string encode(const ControlReply& reply);
+[[nodiscard]] std::string encode(ControlReply reply);
 // EBADMSG for what is no reply. This outer form is the same in every version, so that a daemon of
 // another one can say so.
 [[nodiscard]] Result<ControlReply> decode_reply(std::string_view text);

@@ -179,6 +179,8 @@ static void fields(Visitor& v, View& view) {
   v.field("policy", view.policy);
 }
 
+template nlohmann::json to_json(const UnitView&);
+template nlohmann::json to_json(const LockView&);
 template nlohmann::json to_json(const UnitsView&);
 template nlohmann::json to_json(const LocksView&);
 template nlohmann::json to_json(const ShowView&);

@@ -68,10 +68,29 @@ std::optional<uid_t> user_of_scope(std::string_view scope) {
   return uid;
 }
 
-// Counters that a change behind the mount's back has left below zero mean nothing, and the status
-// says so.
-Usage at_least_zero(const Usage& usage) {
-  return {std::max(usage.bytes, Bytes{0}), std::max<std::int64_t>(usage.inodes, 0)};
+std::int64_t sort_key(WallTime time) { return time.time_since_epoch().count(); }
+
+template <typename Ref>
+struct Listed {
+  std::int64_t key = 0;  // the least comes first
+  Ref thing;
+};
+
+// `body` with the first `limit` things under `key` (0: all), each as text before the next is looked
+// at: there may be a hundred thousand.
+template <typename Ref, typename ToJson>
+ControlReply reply_with(nlohmann::json body, std::string key, std::vector<Listed<Ref>> things,
+                        std::size_t limit, ToJson json_of) {
+  std::ranges::sort(things, {}, &Listed<Ref>::key);
+  keep_first(things, limit);
+  body.erase(key);
+  ControlReply reply = done(std::move(body));
+  for (const auto& listed : things) {
+    if (!reply.list.items.empty()) reply.list.items += ',';
+    reply.list.items += to_text(json_of(listed.thing));
+  }
+  reply.list.key = std::move(key);
+  return reply;
 }
 
 }  // namespace
@@ -200,53 +219,51 @@ StatusView Control::status_view(const Caller& caller) {
 ControlReply Control::units(const Caller& caller, const ControlRequest& request) {
   const WallTime now = volume_.clock.wall_now();
   const ControlFilter& filter = request.filter;
-  UnitsView all;
+  const auto key_of = [&](const UnitView& unit) -> std::int64_t {
+    if (request.sort == sort_by::kBytes) return -unit.usage.bytes.n;
+    if (request.sort == sort_by::kExpires) return sort_key(unit.expires_at.value_or(kNever));
+    return sort_key(unit.last_used);
+  };
+  UnitsView head;
+  std::vector<Listed<UnitRef>> all;
   for (const UnitRef& unit : volume_.units.all()) {
-    UnitView one = view(*unit, now);
-    one.usage = at_least_zero(one.usage);
+    const UnitView one = view(*unit, now);
     if (!path_within(one.path, request.path) || !wanted_user(caller, filter, one.owner.uid) ||
         (!filter.class_name.empty() && filter.class_name != one.class_name) ||
         (!filter.job.empty() && filter.job != one.owner.job) ||
         (!filter.state.empty() && unit_state(filter.state) != one.state)) {
       continue;
     }
-    all.usage += one.usage;
-    all.units.push_back(std::move(one));
+    head.usage += one.usage;
+    all.push_back({key_of(one), unit});
   }
-  if (request.sort == sort_by::kBytes) {
-    std::ranges::sort(all.units, std::greater(), [](const auto& v) { return v.usage.bytes; });
-  } else if (request.sort == sort_by::kExpires) {
-    std::ranges::sort(all.units, {}, [](const auto& v) { return v.expires_at.value_or(kNever); });
-  } else {
-    std::ranges::sort(all.units, {}, &UnitView::last_used);
-  }
-  all.total = static_cast<std::int64_t>(all.units.size());
-  keep_first(all.units, request.limit);
-  return done(to_json(all));
+  head.total = static_cast<std::int64_t>(all.size());
+  return reply_with(to_json(head), "units", std::move(all), request.limit,
+                    [&](const UnitRef& unit) { return to_json(view(*unit, now)); });
 }
 
 ControlReply Control::locks(const Caller& caller, const ControlRequest& request) {
   const WallTime now = volume_.clock.wall_now();
   const ControlFilter& filter = request.filter;
-  LocksView all;
+  const auto key_of = [&](const LockView& lock) {
+    return sort_key(request.sort == sort_by::kReclaim ? lock.reclaim_at.value_or(kNever)
+                                                      : lock.made);
+  };
+  std::vector<Listed<LockRef>> all;
   for (const LockRef& lock : volume_.locks.all()) {
-    LockView one = view(*lock, now);
+    const LockView one = view(*lock, now);
     if (!path_within(one.path, request.path) || !wanted_user(caller, filter, one.owner.uid) ||
         (!filter.class_name.empty() && filter.class_name != one.class_name) ||
         (!filter.job.empty() && filter.job != one.owner.job) ||
         (!filter.state.empty() && lock_state(filter.state) != one.state)) {
       continue;
     }
-    all.locks.push_back(std::move(one));
+    all.push_back({key_of(one), lock});
   }
-  if (request.sort == sort_by::kReclaim) {
-    std::ranges::sort(all.locks, {}, [](const auto& v) { return v.reclaim_at.value_or(kNever); });
-  } else {
-    std::ranges::sort(all.locks, {}, &LockView::made);
-  }
-  all.total = static_cast<std::int64_t>(all.locks.size());
-  keep_first(all.locks, request.limit);
-  return done(to_json(all));
+  LocksView head;
+  head.total = static_cast<std::int64_t>(all.size());
+  return reply_with(to_json(head), "locks", std::move(all), request.limit,
+                    [&](const LockRef& lock) { return to_json(view(*lock, now)); });
 }
 
 ControlReply Control::events(const Caller& caller, const ControlRequest& request) {

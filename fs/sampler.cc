@@ -19,11 +19,6 @@ namespace {
 constexpr auto kMinute = History::step_of(History::Tier::minute);
 constexpr auto kHour = History::step_of(History::Tier::hour);
 
-// Counters that a change behind the mount's back has left below zero mean nothing.
-Usage at_least_zero(const Usage& usage) {
-  return {std::max(usage.bytes, Bytes{0}), std::max<std::int64_t>(usage.inodes, 0)};
-}
-
 // Leaves the largest, the largest first.
 template <typename Sampled>
 void keep_largest(std::vector<Sampled>& all) {

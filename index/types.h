@@ -104,6 +104,12 @@ struct Usage {
   }
 };
 
+// As people are told it: counters that a change behind the mount's back has left below zero mean
+// nothing.
+constexpr Usage at_least_zero(const Usage& usage) {
+  return {std::max(usage.bytes, Bytes{0}), std::max<std::int64_t>(usage.inodes, 0)};
+}
+
 // What the backing filesystem gives to find an inode again without a path
 // (name_to_handle_at(2)). Up to 32 bytes: ext4, XFS, tmpfs and btrfs need 24 at most.
 struct FileHandle {

@@ -141,6 +141,20 @@ TEST(ControlReply, ComesBackAsItWasSent) {
   EXPECT_EQ(received->body, sent.body);
 }
 
+TEST(ControlReply, HasItsLongListInItsBody) {
+  for (const json& body : {json::object(), json{{"total", 2}}}) {
+    for (const char* items : {"", "1", R"({"path":"a"},{"path":"}]\""})"}) {
+      ControlReply sent = done(body);
+      sent.list = {.key = "units", .items = items};
+      const auto received = decode_reply(encode(sent));
+      ASSERT_TRUE(received) << encode(sent);
+      json expected = body;
+      expected["units"] = json::parse(std::string("[") + items + "]");
+      EXPECT_EQ(received->body, expected);
+    }
+  }
+}
+
 TEST(ControlReply, OfSuccessHasNoError) {
   const auto received = decode_reply(encode(done({{"a", 1}})));
   ASSERT_TRUE(received);
