@@ -125,10 +125,10 @@ UnitView Control::view(const Unit& unit, WallTime now) const {
   view.pinned = record.pinned;
   view.open_files = unit.opens();
   const WallTime due = unit_deadline(volume_, record);
-  if (due == kNever)
-    view.state = UnitState::permanent;
-  else if (record.pinned)
+  if (record.pinned)
     view.state = UnitState::pinned;
+  else if (due == kNever)
+    view.state = UnitState::permanent;
   else if (unit.opens() > 0)
     view.state = UnitState::busy;
   else

@@ -36,6 +36,11 @@ match = ["old/*"]
 ttl = "1h"
 max_age = "2s"
 [[class]]
+name = "endless"
+kind = "tree"
+match = ["endless/*"]
+ttl = "none"
+[[class]]
 name = "lock"
 kind = "lock"
 match = ["**/*.lk"]
@@ -187,6 +192,17 @@ TEST_F(Expiry, KeepsAPinnedUnitUntilItIsUnpinnedAlsoAcrossARemount) {
   EXPECT_TRUE(stays("worktrees/pinned"));
   ASSERT_EQ(volume_->ebbctl("unpin worktrees/pinned").exit_code, 0);
   EXPECT_TRUE(goes("worktrees/pinned"));
+}
+
+TEST_F(Expiry, ListsAPinnedUnitAsPinnedAlsoWhereNoTimeLimitsIt) {
+  ASSERT_EQ(shell("mkdir -p endless/a endless/b", volume_->path()).exit_code, 0);
+  ASSERT_EQ(volume_->ebbctl("pin endless/a").exit_code, 0);
+  const auto pinned = volume_->json("units --state pinned")["units"];
+  ASSERT_EQ(pinned.size(), 1U) << pinned;
+  EXPECT_EQ(pinned[0]["path"], "endless/a");
+  const auto permanent = volume_->json("units --state permanent")["units"];
+  ASSERT_EQ(permanent.size(), 1U) << permanent;
+  EXPECT_EQ(permanent[0]["path"], "endless/b");
 }
 
 TEST_F(Expiry, GoesOnAfterARemountAndAfterAKill) {
