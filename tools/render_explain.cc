@@ -45,6 +45,19 @@ std::string full_in(const UsageThenView& then) {
   return then.bytes_growth > 0 ? "?" : "not growing";
 }
 
+// The latest first. What is told of the time asked for is of the oldest that is known where that is
+// clearly younger, and then stands at its own age.
+std::vector<UsageThenView> by_age(const ExplainView& view) {
+  std::vector<UsageThenView> all = view.usage;
+  for (UsageThenView& then : all) {
+    if (!then.time || then.ago == Duration{} || then.ago != view.since) continue;
+    const Duration age = view.time - *then.time;
+    if (age < view.since - view.since / 10) then.ago = age;
+  }
+  std::ranges::sort(all, {}, &UsageThenView::ago);
+  return all;
+}
+
 std::string usage_table(const ExplainView& view, const Style& style) {
   Table table({{"WHEN"},
                {"USED", right},
@@ -52,7 +65,7 @@ std::string usage_table(const ExplainView& view, const Style& style) {
                {"GROWTH", right},
                {"INODES", right},
                {"FULL IN"}});
-  for (const UsageThenView& then : view.usage) {
+  for (const UsageThenView& then : by_age(view)) {
     const bool is_now = then.ago == Duration{};
     const std::string when = is_now ? "now" : human_duration(then.ago) + " ago";
     if (!then.time) {
@@ -60,10 +73,7 @@ std::string usage_table(const ExplainView& view, const Style& style) {
       continue;
     }
     const double full = percent_full(then.bytes_used, view);
-    const bool shorter =
-        !is_now && then.ago == view.since && view.time - *then.time < view.since - view.since / 10;
-    const std::string since = shorter ? human_duration(view.time - *then.time) + " ago" : when;
-    table.add({{since},
+    table.add({{when},
                {human_bytes(then.bytes_used)},
                {fmt::format("{:.0f} %", full), full >= kNearlyFull ? Color::bad : Color::none},
                {is_now ? "" : signed_bytes(then.bytes_growth), color_of_growth(then.bytes_growth)},

@@ -137,7 +137,10 @@ TEST_F(RenderExplainTest, SaysLoudlyThatCleanupDoesNotRun) {
 TEST_F(RenderExplainTest, SaysHowFarBackAShorterHistoryGoes) {
   ExplainView view = sample();
   view.usage[2].time = kNow - 3h;
-  EXPECT_NE(render(view, style_, kNow).find("\n3h ago "), std::string::npos);
+  const std::string text = render(view, style_, kNow);
+  const std::size_t row = text.find("\n3h ago ");
+  ASSERT_NE(row, std::string::npos) << text;
+  EXPECT_LT(row, text.find("\n1d ago ")) << "rows are in the order of their ages";
 }
 
 TEST_F(RenderExplainTest, HasAWordForNothing) {
