@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/crash/observed.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
@@ -16,9 +15,9 @@
 #include <set>
 #include <vector>
 
+#include "fs/control_protocol.h"
 #include "index/types.h"
 #include "tests/support/plain_files.h"
-#include "tools/control_client.h"
 
 namespace ebbfs::test {
 namespace {
@@ -26,35 +25,9 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-json asked(const MountedVolume& volume, std::string_view command) {
-  ControlRequest request;
-  request.command = command;
-  return ask(volume.path(), request).body;
-}
-
 // One list of the answer, by value.
 json listed(const MountedVolume& volume, std::string_view command, const char* list) {
-  return asked(volume, command).value(list, json::array());
-}
-
-// Calls `visit` for everything below `directory`, with its path relative to the volume.
-void for_each_below(const std::string& root, const std::string& directory,
-                    const std::function<void(const std::string&, const struct stat&)>& visit) {
-  DIR* const stream = ::opendir((root + "/" + directory).c_str());
-  if (stream == nullptr) return;
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != ".." && name != ".ebbfs") names.push_back(name);
-  }
-  ::closedir(stream);
-  for (const std::string& name : names) {
-    const std::string path = directory.empty() ? name : directory + "/" + name;
-    struct stat status{};
-    if (::lstat((root + "/" + path).c_str(), &status) != 0) continue;
-    visit(path, status);
-    if (S_ISDIR(status.st_mode)) for_each_below(root, path, visit);
-  }
+  return volume.asked(command).value(list, json::array());
 }
 
 std::string content_of(const std::string& path, const struct stat& status) {
@@ -154,7 +127,7 @@ std::string difference(const Charges& counts, const Charges& held) {
 
 bool exact_soon(const MountedVolume& volume) {
   return eventually(
-      [&] { return asked(volume, command::kStatus).value("provisional", true) == false; }, 30s);
+      [&] { return volume.asked(command::kStatus).value("provisional", true) == false; }, 30s);
 }
 
 std::string picture_of(const MountedVolume& volume) {

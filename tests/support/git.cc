@@ -31,7 +31,7 @@ std::string output_of(const std::string& command) {
 std::string git(const std::string& where, const std::string& arguments) {
   return output_of("GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git -C '" + where +
                    "' -c safe.directory='*' -c user.name=t -c user.email=t@example.org "
-                   "-c init.defaultBranch=m " +
+                   "-c init.defaultBranch=m -c maintenance.auto=false " +
                    arguments + " 2>&1");
 }
 
@@ -40,9 +40,10 @@ void git_script(const std::string& where, const std::string& script) {
       "exec 2>&1; set -e; cd '" + where +
       "'; export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 "
       "GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@example.org "
-      "GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@example.org GIT_EDITOR=true GIT_CONFIG_COUNT=2 "
+      "GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@example.org GIT_EDITOR=true GIT_CONFIG_COUNT=3 "
       "GIT_CONFIG_KEY_0=init.defaultBranch GIT_CONFIG_VALUE_0=m "
-      "GIT_CONFIG_KEY_1=protocol.file.allow GIT_CONFIG_VALUE_1=always\n" +
+      "GIT_CONFIG_KEY_1=protocol.file.allow GIT_CONFIG_VALUE_1=always "
+      "GIT_CONFIG_KEY_2=maintenance.auto GIT_CONFIG_VALUE_2=false\n" +
       script + "\n");
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -15,10 +16,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <utility>
+
+#include "index/types.h"
+#include "tests/support/plain_files.h"
+#include "tools/control_client.h"
 
 namespace ebbfs::test {
 namespace {
@@ -52,15 +57,19 @@ Ran shell(const std::string& command, const std::string& directory) {
   const std::string quoted = "cd '" + directory + "' && {\n" + command + "\n}";
   int ends[2];
   if (::pipe(ends) != 0) throw std::runtime_error("pipe");
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(ends[1], 1);
-    ::dup2(ends[1], 2);
-    ::close(ends[0]);
-    ::close(ends[1]);
-    ::execlp("bash", "bash", "-c", quoted.c_str(), nullptr);
-    ::_exit(127);
-  }
+  // Not forked: this process is large, and there are thousands of these.
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+  ::posix_spawn_file_actions_addclose(&actions, ends[0]);
+  ::posix_spawn_file_actions_addclose(&actions, ends[1]);
+  const char* words[] = {"bash", "-c", quoted.c_str(), nullptr};
+  pid_t child = 0;
+  const int error =
+      ::posix_spawnp(&child, words[0], &actions, nullptr, const_cast<char* const*>(words), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw std::runtime_error("posix_spawnp");
   ::close(ends[1]);
   Ran ran;
   char buffer[4096];
@@ -101,7 +110,8 @@ MountedVolume::MountedVolume(VolumeOptions options)
   char scratch[] = "/tmp/ebbfs-test-XXXXXX";
   if (::mkdtemp(scratch) == nullptr) throw std::runtime_error("mkdtemp");
   scratch_ = scratch;
-  ::chmod(scratch, 0755);  // tests become other users
+  // In memory, as waiting for a disk tests nothing; for other users, too, as tests become them.
+  if (::mount("tmpfs", scratch, "tmpfs", 0, "mode=0755") != 0) throw std::runtime_error("mount");
   path_ = scratch_ + "/volume";
   ::mkdir(path_.c_str(), 0755);
   set_policy(options_.policy);
@@ -109,17 +119,21 @@ MountedVolume::MountedVolume(VolumeOptions options)
     make_filesystem();
     if (!options_.bare) mount();
   } catch (...) {
-    (void)::umount2(path_.c_str(), MNT_DETACH);
-    (void)shell("rm -rf --one-file-system '" + scratch_ + "'");
+    take_down();
     throw;
   }
 }
 
 MountedVolume::~MountedVolume() {
   if (mounted_) unmount();
+  take_down();
+}
+
+void MountedVolume::take_down() const {
   while (::umount2(path_.c_str(), MNT_DETACH) == 0) {
   }
-  (void)shell("rm -rf --one-file-system '" + scratch_ + "'");
+  (void)::umount2(scratch_.c_str(), MNT_DETACH);
+  ::rmdir(scratch_.c_str());
 }
 
 void MountedVolume::make_filesystem() {
@@ -228,7 +242,7 @@ void MountedVolume::kill_daemon() {
 
 Ran MountedVolume::ebbctl(const std::string& arguments) const {
   const std::string program = "/proc/self/fd/" + std::to_string(ebbctl_.get());
-  return shell(program + " --mount '" + path_ + "' " + arguments, path_);
+  return shell("exec " + program + " --mount '" + path_ + "' " + arguments, path_);
 }
 
 nlohmann::json MountedVolume::json(const std::string& arguments) const {
@@ -236,24 +250,33 @@ nlohmann::json MountedVolume::json(const std::string& arguments) const {
   return nlohmann::json::parse(ran.out, nullptr, false);
 }
 
-nlohmann::json MountedVolume::units() const { return json("units")["units"]; }
-nlohmann::json MountedVolume::locks() const { return json("locks")["locks"]; }
-nlohmann::json MountedVolume::events() const { return json("events")["events"]; }
+nlohmann::json MountedVolume::asked(std::string_view what) const {
+  ControlRequest request;
+  request.command = what;
+  return ask(path_, request).body;
+}
+
+nlohmann::json MountedVolume::units() const { return asked(command::kUnits)["units"]; }
+nlohmann::json MountedVolume::locks() const { return asked(command::kLocks)["locks"]; }
+nlohmann::json MountedVolume::events() const { return asked(command::kEvents)["events"]; }
 
 MountedVolume::Counted MountedVolume::count(const std::string& relative) const {
-  // Hard-linked inodes once.
-  const Ran ran = shell("find './" + relative + "' " + (relative.empty() ? "-mindepth 1 " : "") +
-                            "-xdev -path ./.ebbfs -prune -o -printf '%i %y %s\\n' | sort -u | "
-                            "awk '{n++; if ($2 == \"f\") b += int(($3 + 4095) / 4096) * 4096} END "
-                            "{printf \"%.0f %d\", b, n}'",
-                        path_);
   Counted counted;
-  std::istringstream(ran.out) >> counted.bytes >> counted.inodes;
+  std::set<ino_t> seen;
+  const auto add = [&](const struct stat& status) {
+    if (!seen.insert(status.st_ino).second) return;  // hard-linked inodes once
+    if (S_ISREG(status.st_mode)) counted.bytes += charge_for_size(status.st_size).n;
+    ++counted.inodes;
+  };
+  struct stat status{};
+  if (!relative.empty() && ::lstat(at(relative).c_str(), &status) == 0) add(status);
+  for_each_below(path_, relative,
+                 [&](const std::string&, const struct stat& found) { add(found); });
   return counted;
 }
 
 MountedVolume::Counted MountedVolume::charged(std::optional<uid_t> user) const {
-  const nlohmann::json status = json("status");
+  const nlohmann::json status = asked(command::kStatus);
   if (!status.is_object() || status.value("provisional", true)) return {.bytes = -1, .inodes = -1};
   Counted charged;
   for (const auto& each : status["users"]) {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fs/unique_fd.h"
@@ -75,13 +76,15 @@ class MountedVolume {
   [[nodiscard]] Ran ebbctl(const std::string& arguments) const;
   [[nodiscard]] nlohmann::json json(const std::string& arguments) const;  // of `ebbctl ... --json`
 
-  // The lists in those of `units`, `locks` and `events`.
+  // What the daemon answers to a request that is only its name, in the order that is its choice.
+  [[nodiscard]] nlohmann::json asked(std::string_view what) const;
+  // The lists in those for units, locks and events.
   [[nodiscard]] nlohmann::json units() const;
   [[nodiscard]] nlohmann::json locks() const;
   [[nodiscard]] nlohmann::json events() const;
 
-  // bytes (DESIGN 4.4) and inodes of `relative` with all that is below, counted by find; the root
-  // itself is not charged.
+  // bytes (DESIGN 4.4) and inodes of `relative` with all that is below, counted file by file; the
+  // root itself is not charged.
   struct Counted {
     std::int64_t bytes = 0;
     std::int64_t inodes = 0;
@@ -97,6 +100,7 @@ class MountedVolume {
   [[nodiscard]] bool counts_right() const;
 
  private:
+  void take_down() const;
   void make_filesystem();
   void run_daemon();
 

@@ -88,6 +88,26 @@ std::vector<std::string> names_in(const std::string& path) {
   return names;
 }
 
+void for_each_below(const std::string& root, const std::string& directory,
+                    const std::function<void(const std::string&, const struct stat&)>& visit) {
+  DIR* const stream = ::opendir((root + "/" + directory).c_str());
+  if (stream == nullptr) return;
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string name = entry->d_name;
+    const bool ours = directory.empty() && name == ".ebbfs";
+    if (name != "." && name != ".." && !ours) names.push_back(name);
+  }
+  ::closedir(stream);
+  for (const std::string& name : names) {
+    const std::string path = directory.empty() ? name : directory + "/" + name;
+    struct stat status{};
+    if (::lstat((root + "/" + path).c_str(), &status) != 0) continue;
+    visit(path, status);
+    if (S_ISDIR(status.st_mode)) for_each_below(root, path, visit);
+  }
+}
+
 Identity alice() { return {.uid = kAlice, .gid = kAlice, .groups = {}}; }
 Identity bob() { return {.uid = kBob, .gid = kBob, .groups = {}}; }
 

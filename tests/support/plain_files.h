@@ -36,6 +36,11 @@ void put(const std::string& path, std::string_view content);
 // Sorted, without "." and "..".
 [[nodiscard]] std::vector<std::string> names_in(const std::string& path);
 
+// Calls `visit` for everything below `directory` of the volume at `root`, with its path relative to
+// that, but for .ebbfs. What goes meanwhile is passed over.
+void for_each_below(const std::string& root, const std::string& directory,
+                    const std::function<void(const std::string&, const struct stat&)>& visit);
+
 struct Identity {
   uid_t uid = 0;
   gid_t gid = 0;
