@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "fs/exports.h"
@@ -82,6 +84,33 @@ bool settle_idle(Volume& volume, const UnitRef& unit, const UnitRecord& record,
   return false;
 }
 
+// Asks where things are, one after the other, while nobody moves any: a directory is opened once
+// for all that follow each other in it.
+class Places {
+ public:
+  explicit Places(const Volume& volume) : volume_(volume) {}
+
+  // As stands_at().
+  Result<bool> stand_at(std::string_view path, const FileHandle& handle) {
+    const SplitPath split = split_path(path);
+    if (!parent_ || split.directory != directory_) {
+      parent_ = open_beneath(volume_.backing.root(), split.directory, O_PATH | O_DIRECTORY);
+      directory_ = split.directory;
+    }
+    const Result<UniqueFd>& parent = *parent_;
+    const auto there = parent ? volume_.backing.handle(parent->get(), split.name.c_str())
+                              : Result<FileHandle>(std::unexpected(parent.error()));
+    if (there) return *there == handle;
+    if (is_absent(there.error())) return false;
+    return std::unexpected(there.error());
+  }
+
+ private:
+  const Volume& volume_;
+  std::string directory_;
+  std::optional<Result<UniqueFd>> parent_;  // of directory_; empty: none was asked for
+};
+
 // Those that a crash has met in use, of whom several may name one top.
 class InUse {
  public:
@@ -142,19 +171,7 @@ bool is_unit_place(const Volume& volume, const UnitRecord& record, std::string_v
 }
 
 Result<bool> stands_at(const Volume& volume, std::string_view path, const FileHandle& handle) {
-  const SplitPath split = split_path(path);
-  const auto parent = open_beneath(volume.backing.root(), split.directory, O_PATH | O_DIRECTORY);
-  const auto there = parent ? volume.backing.handle(parent->get(), split.name.c_str())
-                            : Result<FileHandle>(std::unexpected(parent.error()));
-  if (there) return *there == handle;
-  if (is_absent(there.error())) return false;
-  return std::unexpected(there.error());
-}
-
-FoundTop find_top(Volume& volume, const UnitRecord& record) {
-  const auto here = stands_at(volume, record.path, record.handle);
-  if (!here) return {Where::unknown};
-  return *here ? FoundTop{Where::here} : follow_top(volume, record);
+  return Places(volume).stand_at(path, handle);
 }
 
 FoundTop follow_top(Volume& volume, const UnitRecord& record) {
@@ -173,12 +190,18 @@ FoundTop follow_top(Volume& volume, const UnitRecord& record) {
 std::size_t settle_units(Volume& volume) {
   std::size_t unseen = 0;
   InUse in_use(volume);
+  Places places(volume);
+  const auto find_top = [&](const UnitRecord& record) -> FoundTop {
+    const auto here = places.stand_at(record.path, record.handle);
+    if (!here) return {Where::unknown};
+    return *here ? FoundTop{Where::here} : follow_top(volume, record);
+  };
   for (const UnitRef& unit : volume.units.all()) {
     const UnitRecord record = unit->record();
     if (!record.dirty) {
-      unseen += settle_idle(volume, unit, record, find_top(volume, record)) ? 1 : 0;
+      unseen += settle_idle(volume, unit, record, find_top(record)) ? 1 : 0;
     } else if (has_class(volume, record)) {
-      in_use.settle(unit, record, find_top(volume, record));
+      in_use.settle(unit, record, find_top(record));
     }
   }
   in_use.decide_shared_tops();

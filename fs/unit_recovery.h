@@ -37,8 +37,7 @@ struct FoundTop {
   Where where = Where::unknown;
   std::string path = {};
 };
-[[nodiscard]] FoundTop find_top(Volume& volume, const UnitRecord& record);
-// The same of a top that is not at the path of its record: never `here`.
+// Of a top that is not at the path of its record: never `here`.
 [[nodiscard]] FoundTop follow_top(Volume& volume, const UnitRecord& record);
 
 // At start, when units and locks are loaded, before requests are served: each unit gets the path
