@@ -6,8 +6,12 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
+
+#include "index/mutex.h"
 
 namespace ebbfs {
 namespace {
@@ -23,9 +27,7 @@ std::optional<std::uint32_t> number(const std::string& text) {
   return value;
 }
 
-}  // namespace
-
-std::string user_name(uid_t uid) {
+std::string look_up_user(uid_t uid) {
   std::array<char, 4096> buffer;
   struct passwd entry;
   struct passwd* found = nullptr;
@@ -33,6 +35,41 @@ std::string user_name(uid_t uid) {
     return {};
   }
   return found->pw_name;
+}
+
+// What user_name() has found.
+class KnownUsers {
+ public:
+  std::string name(uid_t uid) {
+    const auto now = std::chrono::steady_clock::now();
+    {
+      const MutexLock lock(mu_);
+      const auto found = names_.find(uid);
+      if (found != names_.end() && now < found->second.until) return found->second.name;
+    }
+    std::string name = look_up_user(uid);
+    const MutexLock lock(mu_);
+    if (names_.size() >= kMax) names_.clear();
+    names_[uid] = {name, now + kFresh};
+    return name;
+  }
+
+ private:
+  static constexpr std::chrono::seconds kFresh{5};
+  static constexpr std::size_t kMax = 1000;
+  struct Known {
+    std::string name;
+    std::chrono::steady_clock::time_point until;
+  };
+  Mutex mu_;
+  std::unordered_map<uid_t, Known> names_ GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+std::string user_name(uid_t uid) {
+  static KnownUsers users;
+  return users.name(uid);
 }
 
 std::optional<uid_t> user_id(const std::string& name_or_uid) {

@@ -11,7 +11,7 @@
 
 namespace ebbfs {
 
-// Empty when there is none.
+// Empty when there is none. May be some seconds old: a list asks for the same few again and again.
 [[nodiscard]] std::string user_name(uid_t uid);
 // A name, or a decimal uid; nothing when it is neither.
 [[nodiscard]] std::optional<uid_t> user_id(const std::string& name_or_uid);
