@@ -274,24 +274,25 @@ ControlReply Control::events(const Caller& caller, const ControlRequest& request
   }
   const WallTime now = volume_.clock.wall_now();
   const std::string own = "uid=" + std::to_string(caller.uid) + " ";
-  EventsView all;
-  all.last_sequence = request.after.value_or(0);
+  EventsView head;
+  head.last_sequence = request.after.value_or(0);
+  std::vector<Listed<const EventRecord*>> all;
   for (const EventRecord& record : *records) {
-    all.last_sequence = std::max(all.last_sequence, record.sequence);
+    head.last_sequence = std::max(head.last_sequence, record.sequence);
     if (!path_within(record.path, request.path) ||
         (caller.uid != 0 && !record.owner.starts_with(own)) ||
         (request.since && record.time < now - *request.since) ||
         (!request.filter.kind.empty() && request.filter.kind != to_string(record.kind))) {
       continue;
     }
-    all.events.push_back(view_of(record));
-    if (request.after && request.limit > 0 && all.events.size() == request.limit) break;
+    all.push_back({static_cast<std::int64_t>(record.sequence), &record});
+    if (request.after && request.limit > 0 && all.size() == request.limit) break;
   }
-  if (!request.after && request.limit > 0 && all.events.size() > request.limit) {
-    all.events.erase(all.events.begin(),
-                     all.events.end() - static_cast<std::ptrdiff_t>(request.limit));
+  if (!request.after && request.limit > 0 && all.size() > request.limit) {
+    all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(request.limit));
   }
-  return done(to_json(all));
+  return reply_with(to_json(head), "events", std::move(all), 0,
+                    [](const EventRecord* record) { return to_json(view_of(*record)); });
 }
 
 }  // namespace ebbfs
