@@ -10,12 +10,27 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 
 namespace ebbfs::test {
 namespace {
 
 std::string reason() { return std::generic_category().message(errno); }
+
+// As names_in(); nothing where it cannot be opened.
+std::optional<std::vector<std::string>> names_at(const std::string& path) {
+  DIR* const directory = ::opendir(path.c_str());
+  if (directory == nullptr) return {};
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  ::closedir(directory);
+  std::ranges::sort(names);
+  return names;
+}
 
 }  // namespace
 
@@ -73,33 +88,17 @@ struct stat status_of(const std::string& path) {
 mode_t mode_of(const std::string& path) { return status_of(path).st_mode & 07777U; }
 
 std::vector<std::string> names_in(const std::string& path) {
-  std::vector<std::string> names;
-  DIR* const directory = ::opendir(path.c_str());
-  if (directory == nullptr) {
-    ADD_FAILURE() << "opendir " << path << ": " << reason();
-    return names;
-  }
-  while (const dirent* entry = ::readdir(directory)) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  ::closedir(directory);
-  std::ranges::sort(names);
-  return names;
+  const auto names = names_at(path);
+  if (!names) ADD_FAILURE() << "opendir " << path << ": " << reason();
+  return names.value_or(std::vector<std::string>());
 }
 
 void for_each_below(const std::string& root, const std::string& directory,
                     const std::function<void(const std::string&, const struct stat&)>& visit) {
-  DIR* const stream = ::opendir((root + "/" + directory).c_str());
-  if (stream == nullptr) return;
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string name = entry->d_name;
-    const bool ours = directory.empty() && name == ".ebbfs";
-    if (name != "." && name != ".." && !ours) names.push_back(name);
-  }
-  ::closedir(stream);
-  for (const std::string& name : names) {
+  const auto names = names_at(root + "/" + directory);
+  if (!names) return;
+  for (const std::string& name : *names) {
+    if (directory.empty() && name == ".ebbfs") continue;
     const std::string path = directory.empty() ? name : directory + "/" + name;
     struct stat status{};
     if (::lstat((root + "/" + path).c_str(), &status) != 0) continue;
