@@ -45,7 +45,7 @@ std::string epoch_seconds(WallTime time) {
 class TimeSpan {
  public:
   TimeSpan(WallTime from, WallTime to)
-      : from_(from), to_(to), all_(std::max(seconds(to - from), 1.0)) {}
+      : from_(from), to_(to), all_(std::max(seconds(to - from), 0.001)) {}
   [[nodiscard]] double share(WallTime time) const {
     return std::clamp(seconds(time - from_) / all_, 0.0, 1.0);
   }

@@ -72,6 +72,13 @@ TEST(ReportCharts, HaveNothingBetweenPointsThatAreFarApart) {
   EXPECT_EQ(count(usage_chart(whole), "Z"), 8U);
 }
 
+TEST(ReportCharts, OfLessThanASecondFillTheirWidth) {
+  HistoryView view = sample_history();
+  view.points.resize(2);
+  view.points[1].time = view.points[0].time + 300ms;
+  EXPECT_NE(usage_chart(view).find("L1000.0,"), std::string::npos);
+}
+
 TEST(ReportCharts, JoinSmallClassesToOne) {
   HistoryView view = sample_history();
   for (int i = 0; i < 10; ++i) {
