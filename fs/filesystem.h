@@ -208,6 +208,9 @@ class Filesystem {
   [[nodiscard]] Status settle_names(const Caller& caller, const RenamePlan& plan);
   void update_paths_below(const std::string& from, const std::string& to);
   [[nodiscard]] Result<UnitRef> new_unit_for(const Caller& caller, const RenamePlan& plan);
+  // Those with anything at `path`, which is to move, or around it, or where it goes.
+  [[nodiscard]] std::vector<UnitRef> concerned_units(const RenamePlan& plan,
+                                                     const std::string& path);
   [[nodiscard]] Status mark_concerned(const RenamePlan& plan, Subtree& tree);
   [[nodiscard]] Status make_destinations(Subtree& tree);
   [[nodiscard]] Status move_tree(const Caller& caller, RenamePlan& plan, Subtree& tree);

@@ -8,21 +8,29 @@
 
 namespace ebbfs {
 
-bool Inode::rebind(const Place& place) {
+Inode::Bound Inode::rebind(const Place& place, const Standpoint* from) {
   const MutexLock lock(mu_);
-  if (place_.handle != place.handle) return false;
+  if (from != nullptr && !from->holds()) return Bound::from_elsewhere;
+  if (place_.handle != place.handle) return Bound::other_handle;
   // Mostly nothing has changed: spare the unit's reference count, which all its inodes share.
-  if (place_ != place) place_ = place;
-  return true;
+  if (place_ == place) return Bound::yes;
+  place_ = place;
+  moves_.fetch_add(1, std::memory_order_release);
+  return Bound::yes;
 }
 
-void Inode::bind(const Place& place) {
-  if (rebind(place)) return;
+bool Inode::bind(const Place& place, const Standpoint* from) {
+  Bound bound = rebind(place, from);
+  if (bound != Bound::other_handle) return bound == Bound::yes;
   const MutexLock size_lock(size_mu);
-  if (rebind(place)) return;  // somebody else was first
-  extent = Extent{};
+  bound = rebind(place, from);
+  if (bound != Bound::other_handle) return bound == Bound::yes;  // somebody else was first
   const MutexLock lock(mu_);
+  if (from != nullptr && !from->holds()) return false;
+  extent = Extent{};
   place_ = place;
+  moves_.fetch_add(1, std::memory_order_release);
+  return true;
 }
 
 InodeRef& InodeRef::operator=(InodeRef&& other) noexcept {
@@ -52,11 +60,13 @@ InodeRef InodeTable::find(InodeId id) {
   return {this, &found->second};
 }
 
-InodeRef InodeTable::intern(InodeId id, const Inode::Place& place) {
+InodeRef InodeTable::intern(InodeId id, const Inode::Place& place, const Standpoint* from) {
   Inode* inode = nullptr;
   {
     Shard& in = shard(id);
     const MutexLock lock(in.mu);
+    // Who moves it from now on finds it here.
+    if (from != nullptr && !from->holds()) return {};
     const auto [entry, made] = in.inodes.try_emplace(raw(id), id, place);
     inode = &entry->second;
     inode->refs_.fetch_add(1, std::memory_order_relaxed);
@@ -66,8 +76,7 @@ InodeRef InodeTable::intern(InodeId id, const Inode::Place& place) {
     }
   }
   InodeRef ref(this, inode);
-  ref->bind(place);
-  return ref;
+  return ref->bind(place, from) ? std::move(ref) : InodeRef();
 }
 
 void InodeTable::drop(Inode& inode) {

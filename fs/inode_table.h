@@ -36,6 +36,8 @@ namespace ebbfs {
 // How the kernel has a regular file open (fs/data.cc explains the rules).
 enum class OpenMode : std::uint8_t { none, cached, passthrough };
 
+class Standpoint;
+
 class Inode {
  public:
   const InodeId id;
@@ -71,23 +73,28 @@ class Inode {
     const MutexLock lock(mu_);
     return place_.handle;
   }
+  // Another number after each move.
+  [[nodiscard]] std::uint32_t moves() const { return moves_.load(std::memory_order_acquire); }
   // After a change of attributes: what new names below a directory inherit.
   void set_mode_and_gid(std::uint32_t mode, gid_t gid) EXCLUDES(mu_) {
     const MutexLock lock(mu_);
     place_.mode = mode;
     place_.gid = gid;
   }
-  // Moves the object to another unit (rename between units, with both units frozen).
+  // Moves the object to another unit (rename between units, with both units frozen), a directory
+  // before what is in it.
   void move_to(const UnitRef& unit, MatchState state, bool unit_top) EXCLUDES(mu_) {
     const MutexLock lock(mu_);
     place_.unit = unit;
     place_.state = state;
     place_.unit_top = unit_top;
+    moves_.fetch_add(1, std::memory_order_release);
   }
-  // Binds the object to `place`. When the handle differs from the one before, what was known of the
-  // old file is dropped: only then is `size_mu` taken. No file of the old one can be open, as the
-  // backing filesystem does not use a number again before the last close.
-  void bind(const Place& place) EXCLUDES(mu_, size_mu);
+  // Binds the object to `place`, unless `from`, when given, no longer holds: then it answers false.
+  // When the handle differs from the one before, what was known of the old file is dropped: only
+  // then is `size_mu` taken. No file of the old one can be open, as the backing filesystem does not
+  // use a number again before the last close.
+  [[nodiscard]] bool bind(const Place& place, const Standpoint* from) EXCLUDES(mu_, size_mu);
 
   // Size, owner and openness of a regular file, with the charge that follows from them. The lock is
   // held over the backing call that changes the size (extending write, truncate, fallocate, copy,
@@ -111,15 +118,37 @@ class Inode {
  private:
   friend class InodeRef;
   friend class InodeTable;
-  // Whether that was enough: the handle is the one before.
-  [[nodiscard]] bool rebind(const Place& place) EXCLUDES(mu_);
+  enum class Bound : std::uint8_t { yes, from_elsewhere, other_handle };
+  [[nodiscard]] Bound rebind(const Place& place, const Standpoint* from) EXCLUDES(mu_);
 
   mutable Mutex mu_;
+  std::atomic<std::uint32_t> moves_{0};  // changed with mu_ held
   Place place_ GUARDED_BY(mu_);
   // Atomics, because references come and go on every request. Lookups, opens and references
   // together; changed to zero only under the shard's mutex.
   std::atomic<std::uint64_t> refs_{0};
   std::atomic<std::uint64_t> lookups_{0};
+};
+
+// The place of a directory, as it was when somebody looked at names in it, and whether it is still
+// there. A rename of a tree to another unit moves its directories before what is in them, so what
+// is bound while the standpoint holds is either right or moved by the rename later.
+class Standpoint {
+ public:
+  Standpoint() = default;
+  // `directory` outlives the object.
+  explicit Standpoint(const Inode& directory) : directory_(&directory) { look_again(); }
+  [[nodiscard]] const Inode::Place& place() const { return place_; }
+  [[nodiscard]] bool holds() const { return directory_->moves() == moves_; }
+  void look_again() {
+    moves_ = directory_->moves();
+    place_ = directory_->place();
+  }
+
+ private:
+  const Inode* directory_ = nullptr;
+  std::uint32_t moves_ = 0;
+  Inode::Place place_;
 };
 
 class InodeTable;
@@ -159,7 +188,14 @@ class InodeTable {
   [[nodiscard]] InodeRef find(InodeId id);
   // The object of `id`, made or bound anew when it is not the one with `place.handle`. The unit and
   // state of an object that stays are those of `place` too: the caller has just looked.
-  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place);
+  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place) {
+    return intern(id, place, nullptr);
+  }
+  // The same for who is not inside the unit and has worked out `place` from `from`. Empty, and
+  // nothing has changed, where that no longer holds.
+  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint& from) {
+    return intern(id, place, &from);
+  }
   // FORGET. A count larger than what was given out is a broken invariant and aborts: the object may
   // be in use under a number that the kernel believes dead.
   void forget(InodeId id, std::uint64_t lookups);
@@ -176,6 +212,7 @@ class InodeTable {
     Inodes inodes GUARDED_BY(mu);
   };
   Shard& shard(InodeId id) { return shards_[(raw(id) * 0x9E3779B97F4A7C15ULL) >> 58]; }
+  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint* from);
   // Gives back one reference, and the object with the last of all.
   void drop(Inode& inode);
   // The same for `count` references, none left to anybody else when they are all.

@@ -30,8 +30,8 @@ Status Filesystem::list(const Caller& caller, InodeId id, off_t from, bool plus,
   (void)caller;
   const auto directory = find(id);
   if (!directory) return std::unexpected(directory.error());
-  const Inode::Place place = (*directory)->place();
-  if (place.unit->gone()) return fail(ESTALE);
+  Standpoint at(**directory);
+  if (at.place().unit->gone()) return fail(ESTALE);
   const auto shared = directory_fd(volume_, **directory);
   if (!shared) return std::unexpected(shared.error());
   const auto own = volume_.backing.open_at((*shared)->get(), ".", O_RDONLY | O_DIRECTORY, 0);
@@ -43,9 +43,9 @@ Status Filesystem::list(const Caller& caller, InodeId id, off_t from, bool plus,
     const long length = ::syscall(SYS_getdents64, own->get(), buffer.data(), buffer.size());
     if (length < 0) return fail_errno();
     if (length == 0) return {};
-    for (long at = 0; at < length;) {
-      const auto* record = reinterpret_cast<const Record*>(buffer.data() + at);
-      at += record->d_reclen;
+    for (long offset = 0; offset < length;) {
+      const auto* record = reinterpret_cast<const Record*>(buffer.data() + offset);
+      offset += record->d_reclen;
       if (id == kRootInode && std::strcmp(record->d_name, kStateDirName) == 0) continue;
       Listed listed{record->d_name,
                     record->d_ino,
@@ -54,7 +54,7 @@ Status Filesystem::list(const Caller& caller, InodeId id, off_t from, bool plus,
                     {}};
       if (plus && !is_dot(record->d_name)) {
         // One that cannot be looked at is listed by name only; the kernel asks when it is needed.
-        auto child = look_at_child(volume_, place, own->get(), record->d_name);
+        auto child = look_at_child(volume_, at, own->get(), record->d_name);
         if (child) listed.entry = entry_of(std::move(*child));
         if (child && suspect_lock(id, record->d_name)) listed.entry.entry_seconds = 0;
       }

@@ -58,11 +58,13 @@ Result<Filesystem::Parent> Filesystem::enter_parent(const Caller& caller, InodeI
   if (!inode) return std::unexpected(inode.error());
   auto fd = directory_fd(volume_, **inode);
   if (!fd) return std::unexpected(fd.error());
-  Inode::Place place = (*inode)->place();
-  auto entered = use(caller, place.unit);
+  const Standpoint at(**inode);
+  auto entered = use(caller, at.place().unit);
+  // Moved to another unit meanwhile: what is done in it would be charged to the one before.
+  if (!at.holds()) return std::unexpected(kDefer);
   if (!entered) return std::unexpected(entered.error());
-  const Match match = volume_.rules.classifier().step(place.state, name);
-  return Parent{std::move(*inode), std::move(place), std::move(*fd), std::move(*entered), match};
+  const Match match = volume_.rules.classifier().step(at.place().state, name);
+  return Parent{std::move(*inode), at.place(), std::move(*fd), std::move(*entered), match};
 }
 
 Entry Filesystem::entry_of(Child child) {
@@ -79,13 +81,13 @@ Result<Entry> Filesystem::lookup(const Caller& caller, InodeId parent, const cha
   if (!directory) return std::unexpected(directory.error());
   const auto fd = directory_fd(volume_, **directory);
   if (!fd) return std::unexpected(fd.error());
-  const Inode::Place place = (*directory)->place();
-  if (place.unit->gone()) return fail(ESTALE);
+  Standpoint at(**directory);
+  if (at.place().unit->gone()) return fail(ESTALE);
 
   if (const auto clear = clear_way(caller, parent, name); !clear) {
     return std::unexpected(clear.error());
   }
-  auto child = look_at_child(volume_, place, (*fd)->get(), name);
+  auto child = look_at_child(volume_, at, (*fd)->get(), name);
   if (!child) {
     if (child.error() != Errno{ENOENT}) return std::unexpected(child.error());
     Entry missing;

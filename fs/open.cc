@@ -148,7 +148,8 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
   }
   if (!fd && fd.error() == Errno{EEXIST} && (flags & O_EXCL) == 0) {
     // It appeared behind the kernel's back: an ordinary open of what is there.
-    auto child = look_at_child(volume_, parent->place, dir, name);
+    Standpoint at(*parent->inode);
+    auto child = look_at_child(volume_, at, dir, name);
     if (!child) return std::unexpected(child.error());
     auto opened = open(caller, child->inode->id, flags, false);
     if (!opened) return std::unexpected(opened.error());

@@ -18,12 +18,12 @@ Result<Filesystem::RenameSide> Filesystem::rename_side(InodeId parent, const cha
   auto fd = directory_fd(volume_, **directory);
   if (!fd) return std::unexpected(fd.error());
   RenameSide side;
-  side.place = (*directory)->place();
+  side.at = Standpoint(**directory);
   side.directory = std::move(*directory);
   side.fd = std::move(*fd);
-  side.match = volume_.rules.classifier().step(side.place.state, name);
+  side.match = volume_.rules.classifier().step(side.place().state, name);
   side.name = name;
-  side.unit = side.place.unit;
+  side.unit = side.place().unit;
   const auto present = volume_.backing.stat(side.fd->get(), name);
   if (!present && present.error() != Errno{ENOENT}) return std::unexpected(present.error());
   if (!present) return side;
@@ -65,8 +65,8 @@ Status Filesystem::rename(const Caller& caller, InodeId parent, const char* name
   const bool keeps_unit = plan.from.unit_top && plan.to.makes_unit() &&
                           plan.from.match.tree_class == plan.to.match.tree_class &&
                           classifier.job(plan.from.match) == classifier.job(plan.to.match);
-  const bool same_unit =
-      !plan.from.unit_top && !plan.to.makes_unit() && plan.from.place.unit == plan.to.place.unit;
+  const bool same_unit = !plan.from.unit_top && !plan.to.makes_unit() &&
+                         plan.from.place().unit == plan.to.place().unit;
   const bool same_state = !plan.is_tree() || plan.from.match.state == plan.to.match.state;
   if (keeps_unit || (same_unit && same_state)) return rename_in_place(caller, plan);
   return plan.is_tree() ? rename_tree_across(caller, plan) : rename_file_across(caller, plan);
@@ -98,7 +98,7 @@ Status Filesystem::settle_names(const Caller& caller, const RenamePlan& plan) {
               volume_.locks.find(plan.to.directory->id, plan.to.name)};
   }
   const auto retake = [&](const RenameSide& side, const RenameSide& came_from) -> Status {
-    Parent parent{volume_.inodes.find(side.directory->id), side.place, side.fd, UnitUse(),
+    Parent parent{volume_.inodes.find(side.directory->id), side.place(), side.fd, UnitUse(),
                   side.match};
     Child child{volume_.inodes.find(InodeId{came_from.present->stx_ino}), *came_from.present};
     if (!child.inode) return {};
@@ -122,7 +122,8 @@ void Filesystem::update_paths_below(const std::string& from, const std::string& 
 }
 
 Status Filesystem::rename_in_place(const Caller& caller, RenamePlan& plan) {
-  const auto entered = use(caller, plan.from.place.unit);
+  const auto entered = use(caller, plan.from.place().unit);
+  if (!plan.holds()) return std::unexpected(kDefer);
   if (!entered) return std::unexpected(entered.error());
   UnitUse moved_unit;
   if (plan.from.unit_top) {
@@ -130,7 +131,7 @@ Status Filesystem::rename_in_place(const Caller& caller, RenamePlan& plan) {
     if (!inside) return std::unexpected(inside.error());
     moved_unit = std::move(*inside);
   }
-  const bool renames_paths = plan.is_tree() && plan.from.place.unit->is_root();
+  const bool renames_paths = plan.is_tree() && plan.from.place().unit->is_root();
   const auto old_path = renames_paths ? child_path(plan.from) : Result<std::string>();
   const auto new_path =
       renames_paths || plan.from.unit_top ? child_path(plan.to) : Result<std::string>();
@@ -169,7 +170,8 @@ Status Filesystem::rename_exchange(const Caller& caller, RenamePlan& plan) {
   // Two charges would have to change places at once, each against the other's limits.
   if (!plain && !tops) return fail(EXDEV);
 
-  const auto entered = use(caller, plan.from.place.unit);
+  const auto entered = use(caller, plan.from.place().unit);
+  if (!plan.holds()) return std::unexpected(kDefer);
   if (!entered) return std::unexpected(entered.error());
   const auto old_path = child_path(plan.from);
   const auto new_path = child_path(plan.to);

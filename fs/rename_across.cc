@@ -29,7 +29,7 @@ class Frozen {
   // Freezes all, the root unit first, then by rising id, so that two renames cannot hold each
   // other up. EBUSY when requests inside do not end in time.
   [[nodiscard]] Status freeze(std::vector<UnitRef> units) {
-    std::ranges::sort(units, {}, [](const UnitRef& unit) { return raw(unit->id()); });
+    std::ranges::sort(units, {}, id_of);
     const auto repeated = std::ranges::unique(units);
     units.erase(repeated.begin(), repeated.end());
     for (UnitRef& unit : units) {
@@ -39,8 +39,16 @@ class Frozen {
     return {};
   }
 
+  [[nodiscard]] bool has_all(const std::vector<UnitRef>& units) const {
+    return std::ranges::all_of(units, [&](const UnitRef& unit) {
+      return std::ranges::binary_search(units_, raw(unit->id()), {}, id_of);
+    });
+  }
+
  private:
-  std::vector<UnitRef> units_;
+  static std::uint64_t id_of(const UnitRef& unit) { return raw(unit->id()); }
+
+  std::vector<UnitRef> units_;  // by id
 };
 
 // Charges on their way; they go back unless kept.
@@ -94,9 +102,10 @@ Result<UnitRef> Filesystem::new_unit_for(const Caller& caller, const RenamePlan&
 }
 
 Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
-  const auto leaving = use(caller, plan.from.place.unit);
+  const auto leaving = use(caller, plan.from.place().unit);
+  const auto entering = use(caller, plan.to.place().unit);
+  if (!plan.holds()) return std::unexpected(kDefer);
   if (!leaving) return std::unexpected(leaving.error());
-  const auto entering = use(caller, plan.to.place.unit);
   if (!entering) return std::unexpected(entering.error());
   const InodeRef inode = volume_.inodes.find(InodeId{plan.from.present->stx_ino});
   if (!inode) return fail(ESTALE);
@@ -113,7 +122,7 @@ Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
   if (plan.from.unit_top) {
     if (auto marked = volume_.units.activate(plan.from.unit); !marked) return marked;
   }
-  Result<UnitRef> to = plan.to.place.unit;
+  Result<UnitRef> to = plan.to.place().unit;
   if (plan.to.makes_unit()) to = new_unit_for(caller, plan);
   if (!to) return std::unexpected(to.error());
   Usage charge = charge_for(source);
@@ -137,6 +146,16 @@ Status Filesystem::rename_file_across(const Caller& caller, RenamePlan& plan) {
   return settle_names(caller, plan);
 }
 
+// In no order, some of them twice.
+std::vector<UnitRef> Filesystem::concerned_units(const RenamePlan& plan, const std::string& path) {
+  std::vector<UnitRef> units{plan.from.place().unit, plan.to.place().unit, plan.from.unit};
+  if (!plan.from.unit->is_root()) return units;
+  for (UnitRef& unit : volume_.units.all()) {
+    if (unit->path().starts_with(path + "/")) units.push_back(std::move(unit));
+  }
+  return units;
+}
+
 Status Filesystem::rename_tree_across(const Caller& caller, RenamePlan& plan) {
   // Walks the tree with its units frozen: always from a worker.
   if (!caller.may_block) return std::unexpected(kDefer);
@@ -145,16 +164,14 @@ Status Filesystem::rename_tree_across(const Caller& caller, RenamePlan& plan) {
   const auto new_path = child_path(plan.to);
   if (!new_path) return std::unexpected(new_path.error());
 
-  std::vector<UnitRef> concerned{plan.from.place.unit, plan.to.place.unit, plan.from.unit};
-  if (plan.from.unit->is_root()) {
-    for (UnitRef& unit : volume_.units.all()) {
-      if (unit->path().starts_with(*old_path + "/")) concerned.push_back(std::move(unit));
-    }
-  }
   Frozen frozen;
-  if (const auto held = frozen.freeze(std::move(concerned)); !held) return held;
+  const auto held = frozen.freeze(concerned_units(plan, *old_path));
+  if (!plan.holds()) return std::unexpected(kDefer);
+  if (!held) return held;
+  // One that was found on the way is not frozen.
+  if (!frozen.has_all(concerned_units(plan, *old_path))) return std::unexpected(kDefer);
   auto tree = Subtree::walk(volume_, plan.from.fd->get(), plan.from.name.c_str(),
-                            plan.from.place.unit, plan.to.place.unit, plan.to.match, *new_path);
+                            plan.from.place().unit, plan.to.place().unit, plan.to.match, *new_path);
   if (!tree) return std::unexpected(tree.error());
   return move_tree(caller, plan, *tree);
 }
@@ -162,7 +179,7 @@ Status Filesystem::rename_tree_across(const Caller& caller, RenamePlan& plan) {
 // Frozen units are not marked by requests: a crash from here on has met them in use. Of those that
 // stay as they are only the path changes, which is found again from the directory above.
 Status Filesystem::mark_concerned(const RenamePlan& plan, Subtree& tree) {
-  std::vector<UnitRef> concerned{plan.from.place.unit, plan.to.place.unit};
+  std::vector<UnitRef> concerned{plan.from.place().unit, plan.to.place().unit};
   for (const Subtree::Item& item : tree.items()) {
     const UnitRef& from = tree.sources()[item.from];
     if (from != tree.destinations()[item.to].unit && from != concerned.back()) {

@@ -14,7 +14,7 @@ namespace ebbfs {
 // One of the two names of a rename, and what it stands for now.
 struct Filesystem::RenameSide {
   InodeRef directory;
-  Inode::Place place;  // of the directory
+  Standpoint at;
   SharedFd fd;
   Match match;  // of the name
   std::string name;
@@ -23,9 +23,10 @@ struct Filesystem::RenameSide {
   UnitRef unit;                       // that the present object is in, or would be in
   bool unit_top = false;              // the present object is the top of `unit`
 
+  [[nodiscard]] const Inode::Place& place() const { return at.place(); }  // of the directory
   // Whether something renamed to this name becomes the top of a unit.
   [[nodiscard]] bool makes_unit() const {
-    return match.tree_class != kNoClass && place.unit->is_root();
+    return match.tree_class != kNoClass && place().unit->is_root();
   }
 };
 
@@ -34,6 +35,8 @@ struct Filesystem::RenamePlan {
   RenameSide to;
   unsigned flags = 0;
 
+  // To be asked again inside the units: the directories may have been moved to others before.
+  [[nodiscard]] bool holds() const { return from.at.holds() && to.at.holds(); }
   [[nodiscard]] bool is_tree() const { return is_directory(*from.present); }
   // Two names of one file: rename(2) then does nothing.
   [[nodiscard]] bool same_file() const {

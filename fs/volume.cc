@@ -104,15 +104,18 @@ Result<Inode::Place> place_child(Volume& volume, const Inode::Place& parent, std
   return place;
 }
 
-Result<Child> look_at_child(Volume& volume, const Inode::Place& parent, int dir, const char* name) {
-  const auto attributes = volume.backing.stat(dir, name);
-  if (!attributes) return std::unexpected(attributes.error());
-  if (!volume.backing.on_volume(*attributes)) return fail(EXDEV);
-  const auto handle = volume.backing.handle(dir, name);
-  if (!handle) return std::unexpected(handle.error());
-  const auto place = place_child(volume, parent, name, *attributes, *handle, nullptr);
-  if (!place) return std::unexpected(place.error());
-  return Child{volume.inodes.intern(InodeId{attributes->stx_ino}, *place), *attributes};
+Result<Child> look_at_child(Volume& volume, Standpoint& at, int dir, const char* name) {
+  for (;; at.look_again()) {
+    const auto attributes = volume.backing.stat(dir, name);
+    if (!attributes) return std::unexpected(attributes.error());
+    if (!volume.backing.on_volume(*attributes)) return fail(EXDEV);
+    const auto handle = volume.backing.handle(dir, name);
+    if (!handle) return std::unexpected(handle.error());
+    const auto place = place_child(volume, at.place(), name, *attributes, *handle, nullptr);
+    if (!place) return std::unexpected(place.error());
+    InodeRef inode = volume.inodes.intern(InodeId{attributes->stx_ino}, *place, at);
+    if (inode) return Child{std::move(inode), *attributes};
+  }
 }
 
 Result<std::string> path_of(Volume& volume, Inode& directory) {

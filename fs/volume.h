@@ -116,13 +116,14 @@ void export_pins(Volume& volume);
                                                std::string_view name, const Attributes& attributes,
                                                const FileHandle& handle, const Owner* maker);
 
-// The same for `name` in the open directory `dir`: looks at it, finds or makes the inode object,
-// binds it.
+// The same for `name` in the open directory `dir`, which has the place `at`: looks at it, finds or
+// makes the inode object, binds it. `at` is another place afterwards where the directory was moved
+// meanwhile.
 struct Child {
   InodeRef inode;
   Attributes attributes;
 };
-[[nodiscard]] Result<Child> look_at_child(Volume& volume, const Inode::Place& parent, int dir,
+[[nodiscard]] Result<Child> look_at_child(Volume& volume, Standpoint& at, int dir,
                                           const char* name);
 
 // The path of a directory inode relative to the volume root, "" for the root.

@@ -49,6 +49,33 @@ void forget_aloud(InodeTable& table, InodeId id, std::uint64_t lookups) {
   table.forget(id, lookups);
 }
 
+TEST(Standpoint, DoesNotBindWhatIsInADirectoryThatWasMovedMeanwhile) {
+  InodeTable table;
+  const UnitRef before = make_unit();
+  const UnitRef after = make_unit();
+  Inode::Place place = place_of(7);
+  place.unit = before;
+  const InodeRef directory = table.intern(InodeId{7}, place);
+  Standpoint at(*directory);
+  Inode::Place child = place_of(1);
+  child.unit = at.place().unit;
+  ASSERT_TRUE(table.intern(kNumber, child, at));
+
+  const InodeRef known = table.intern(InodeId{43}, child);
+  directory->move_to(after, kDeadState, false);
+  known->move_to(after, kDeadState, false);
+  EXPECT_FALSE(at.holds());
+  EXPECT_FALSE(table.intern(InodeId{43}, child, at)) << "it has moved along";
+  EXPECT_EQ(known->unit(), after);
+  EXPECT_FALSE(table.intern(InodeId{44}, child, at));
+  EXPECT_FALSE(table.find(InodeId{44}));
+
+  at.look_again();
+  child.unit = at.place().unit;
+  EXPECT_EQ(child.unit, after);
+  EXPECT_TRUE(table.intern(InodeId{44}, child, at));
+}
+
 TEST(InodeTable, FindsOnlyWhatIsKnown) {
   InodeTable table;
   EXPECT_FALSE(table.find(kNumber));

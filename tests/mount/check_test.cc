@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <random>
+#include <thread>
 
 #include "tests/mount/random_session.h"
 #include "tests/support/each_filesystem.h"
@@ -93,6 +95,54 @@ TEST_P(CheckCommand, FindsNothingTenTimesWhileTwoUsersWork) {
   }
   // Stretches run in processes of their own, which end with their work.
   EXPECT_TRUE(eventually([&] { return volume_->charged() == volume_->count(); }, 60s));
+}
+
+TEST_P(CheckCommand, FindsNothingAfterTreesWentFromUnitToUnitWhileFilesWereMadeInThem) {
+  const unsigned seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  ASSERT_EQ(shell("mkdir -p units/a/tree/deep", volume_->path()).exit_code, 0);
+  const UniqueFd deep(::open(at("units/a/tree/deep").c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_TRUE(deep.valid());
+  std::atomic<bool> done = false;
+  const auto make_and_remove = [&](unsigned number) {
+    std::mt19937 random(seed + number);
+    while (!done) {
+      const std::string name = std::to_string(random() % 20);
+      const UniqueFd file(::openat(deep.get(), name.c_str(), O_CREAT | O_WRONLY, 0666));
+      if (file.valid()) (void)::ftruncate(file.get(), static_cast<off_t>(random() % 9000));
+      if (random() % 2 == 0) ::unlinkat(deep.get(), name.c_str(), 0);
+      if (random() % 2 == 0) ::renameat(deep.get(), name.c_str(), deep.get(), "0");
+    }
+  };
+  // Of names that the kernel has just forgotten, so that the daemon is asked.
+  const auto look_up = [&] {
+    while (!done) {
+      for (int name = 0; name < 20; ++name) {
+        struct stat status{};
+        ::fstatat(deep.get(), std::to_string(name).c_str(), &status, 0);
+      }
+      (void)names_in("/proc/self/fd/" + std::to_string(deep.get()));
+    }
+  };
+  std::vector<std::jthread> workers;
+  for (unsigned i = 0; i < 2; ++i) workers.emplace_back(make_and_remove, i);
+  workers.emplace_back(look_up);
+  const std::string inside = at("units/a/tree");
+  const std::string outside = at("plain/tree");
+  const std::string top = at("units/tree");
+  int moves = 0;
+  for (const auto end = std::chrono::steady_clock::now() + 2s;
+       std::chrono::steady_clock::now() < end;) {
+    for (const auto& [from, to] :
+         {std::pair(inside, outside), std::pair(outside, top), std::pair(top, inside)}) {
+      if (::rename(from.c_str(), to.c_str()) == 0) ++moves;
+    }
+  }
+  done = true;
+  workers.clear();
+  EXPECT_GT(moves, 20);
+  const Ran ran = volume_->ebbctl("check");
+  EXPECT_EQ(ran.exit_code, 0) << ran.out;
 }
 
 TEST_P(CheckCommand, TellsAndRepairsWhatWasChangedBehindTheMount) {
