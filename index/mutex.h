@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// std::mutex with the annotations that let clang check lock discipline (-Wthread-safety); the
-// standard library's own carry none. Use only these types for locks, and only the scoped ones to
-// take them.
+// Locks with the annotations that let clang check lock discipline (-Wthread-safety); the standard
+// library's own carry none. Use only these types for locks, and only the scoped ones to take them.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <shared_mutex>
+
+#if defined(__SANITIZE_THREAD__)
+#define EBBFS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define EBBFS_TSAN 1
+#endif
+#endif
 
 #if defined(__clang__)
 #define EBBFS_TSA(x) __attribute__((x))
@@ -33,6 +41,39 @@
 
 namespace ebbfs {
 
+#ifdef EBBFS_TSAN
+// So that the sanitizer sees who takes which lock after which.
+using PlainMutex = std::mutex;
+#else
+// As std::mutex, in 4 bytes and not 40: there are two in each inode and each unit. Free, held, or
+// held with somebody waiting (U. Drepper, "Futexes Are Tricky", the third of its kind).
+class PlainMutex {
+ public:
+  void lock() {
+    if (try_lock()) return;
+    while (state_.exchange(kAwaited, std::memory_order_acquire) != kFree) {
+      state_.wait(kAwaited, std::memory_order_relaxed);
+    }
+  }
+  bool try_lock() {
+    int free = kFree;
+    return state_.compare_exchange_strong(free, kHeld, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
+  void unlock() {
+    // By then it may be gone, with all around it: waking up needs no more than its address.
+    if (state_.exchange(kFree, std::memory_order_release) == kAwaited) state_.notify_one();
+  }
+
+ private:
+  static constexpr int kFree = 0;
+  static constexpr int kHeld = 1;
+  static constexpr int kAwaited = 2;
+  std::atomic<int> state_{kFree};
+};
+static_assert(sizeof(PlainMutex) == 4);
+#endif
+
 // Exclusive lock.
 class CAPABILITY("mutex") Mutex {
  public:
@@ -46,7 +87,7 @@ class CAPABILITY("mutex") Mutex {
 
  private:
   friend class CondVar;
-  std::mutex mu_;
+  PlainMutex mu_;
 };
 
 // Reader-writer lock.
@@ -120,25 +161,18 @@ class SCOPED_CAPABILITY ReaderLock {
 // Condition variable bound to Mutex. Waits may wake spuriously: call them in a loop.
 class CondVar {
  public:
-  void wait(Mutex& mu) REQUIRES(mu) NO_THREAD_SAFETY_ANALYSIS {
-    std::unique_lock<std::mutex> held(mu.mu_, std::adopt_lock);
-    cv_.wait(held);
-    held.release();
-  }
+  void wait(Mutex& mu) REQUIRES(mu) NO_THREAD_SAFETY_ANALYSIS { cv_.wait(mu.mu_); }
   // False when `deadline` passed without a wake-up.
   template <typename Clock, typename Duration>
   bool wait_until(Mutex& mu, std::chrono::time_point<Clock, Duration> deadline)
       REQUIRES(mu) NO_THREAD_SAFETY_ANALYSIS {
-    std::unique_lock<std::mutex> held(mu.mu_, std::adopt_lock);
-    const auto woken = cv_.wait_until(held, deadline);
-    held.release();
-    return woken == std::cv_status::no_timeout;
+    return cv_.wait_until(mu.mu_, deadline) == std::cv_status::no_timeout;
   }
   void notify_one() { cv_.notify_one(); }
   void notify_all() { cv_.notify_all(); }
 
  private:
-  std::condition_variable cv_;
+  std::condition_variable_any cv_;
 };
 
 }  // namespace ebbfs
