@@ -59,7 +59,8 @@ void UnitTable::publish(const UnitRef& unit) {
   const WriterLock lock(mu_);
   if (unit->active_.load(std::memory_order_relaxed)) active_.insert_or_assign(id, unit);
   if (unit->is_root()) return;
-  by_id_.insert_or_assign(id, unit);
+  if (const auto before = by_id_.find(unit->id()); before != by_id_.end()) by_id_.erase(before);
+  by_id_.insert(unit);
   by_top_.insert_or_assign(raw(unit->top()), unit->id());
 }
 
@@ -77,8 +78,8 @@ UnitRef UnitTable::unpublish(const Unit& unit) {
       top != by_top_.end() && top->second == unit.id()) {
     by_top_.erase(top);
   }
-  auto node = by_id_.extract(id);
-  return node ? std::move(node.mapped()) : nullptr;
+  const auto found = by_id_.find(unit.id());
+  return found == by_id_.end() ? nullptr : std::move(by_id_.extract(found).value());
 }
 
 Result<UnitRef> UnitTable::create(UnitRecord record, WallTime due) {
@@ -97,7 +98,7 @@ Result<UnitRef> UnitTable::create(UnitRecord record, WallTime due) {
 
 void UnitTable::retake_top(const UnitRef& unit) {
   const WriterLock lock(mu_);
-  if (by_id_.contains(raw(unit->id()))) by_top_.insert_or_assign(raw(unit->top()), unit->id());
+  if (by_id_.contains(unit->id())) by_top_.insert_or_assign(raw(unit->top()), unit->id());
 }
 
 UnitRef UnitTable::restore(UnitRecord record, std::optional<WallTime> due) {
@@ -173,17 +174,17 @@ Status UnitTable::reschedule(Unit& unit, WallTime due) {
 UnitRef UnitTable::find(UnitId id) const {
   if (id == kRootUnit) return root_;
   const ReaderLock lock(mu_);
-  const auto found = by_id_.find(raw(id));
-  return found == by_id_.end() ? nullptr : found->second;
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : *found;
 }
 
 UnitRef UnitTable::find_by_top(InodeId inode, const FileHandle& handle) const {
   const ReaderLock lock(mu_);
   const auto top = by_top_.find(raw(inode));
   if (top == by_top_.end()) return nullptr;
-  const auto found = by_id_.find(raw(top->second));
-  if (found == by_id_.end() || found->second->handle() != handle) return nullptr;
-  return found->second;
+  const auto found = by_id_.find(top->second);
+  if (found == by_id_.end() || (*found)->handle() != handle) return nullptr;
+  return *found;
 }
 
 UnitRef UnitTable::find_by_path(std::string_view path) const {
@@ -196,10 +197,7 @@ UnitRef UnitTable::find_by_path(std::string_view path) const {
 
 std::vector<UnitRef> UnitTable::all() const {
   const ReaderLock lock(mu_);
-  std::vector<UnitRef> units;
-  units.reserve(by_id_.size());
-  for (const auto& [id, unit] : by_id_) units.push_back(unit);
-  return units;
+  return {by_id_.begin(), by_id_.end()};
 }
 
 std::size_t UnitTable::size() const {

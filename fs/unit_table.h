@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "fs/unit.h"
@@ -108,8 +109,19 @@ class UnitTable {
   UsageLedger& ledger_;
   const UnitRef root_;
 
+  // The unit is its own key.
+  struct ById {
+    using is_transparent = void;
+    static UnitId id(UnitId id) { return id; }
+    static UnitId id(const UnitRef& unit) { return unit->id(); }
+    std::size_t operator()(const auto& one) const noexcept { return raw(id(one)); }
+    bool operator()(const auto& one, const auto& other) const noexcept {
+      return id(one) == id(other);
+    }
+  };
+
   mutable SharedMutex mu_;
-  std::unordered_map<std::uint64_t, UnitRef> by_id_ GUARDED_BY(mu_);
+  std::unordered_set<UnitRef, ById, ById> by_id_ GUARDED_BY(mu_);
   std::unordered_map<std::uint64_t, UnitId> by_top_ GUARDED_BY(mu_);   // by raw InodeId
   std::unordered_map<std::uint64_t, UnitRef> active_ GUARDED_BY(mu_);  // by id, also the root
 };
