@@ -5,6 +5,8 @@
 #include <thread>
 #include <utility>
 
+#include "index/zero_runs.h"
+
 namespace ebbfs {
 namespace {
 
@@ -16,13 +18,15 @@ std::int64_t ticks(WallTime time) { return time.time_since_epoch().count(); }
 
 // Less what a Unit keeps beside it.
 std::string encoded_rest(UnitRecord record) {
+  record.id = {};
+  record.inode = {};
   record.path.clear();
   record.class_name.clear();
   record.handle = {};
-  std::string rest = encode(record);
-  rest.shrink_to_fit();
-  return rest;
+  return shorten_zeros(encode(record));
 }
+
+UnitRecord decoded_rest(std::string_view rest) { return decode_unit(restore_zeros(rest)).value(); }
 
 }  // namespace
 
@@ -35,7 +39,7 @@ Unit::Unit(UnitRecord record, std::shared_ptr<UnitAccounts> accounts, std::optio
       active_(record.dirty),
       counting_(record.dirty),
       pinned_(record.pinned),
-      path_(record.path),
+      path_(std::move(record.path)),
       rest_(encoded_rest(std::move(record))),
       due_(due) {}
 
@@ -120,7 +124,9 @@ void Unit::set_counting(bool counting) {
 }
 
 UnitRecord Unit::record_locked() const {
-  UnitRecord record = decode_unit(rest_).value();
+  UnitRecord record = decoded_rest(rest_);
+  record.id = id_;
+  record.inode = top_;
   record.path = path_;
   record.class_name = class_name();
   record.handle = handle_;
@@ -132,7 +138,7 @@ UnitRecord Unit::record_locked() const {
 }
 
 void Unit::keep_usage(const std::vector<UsageCell>& usage) {
-  UnitRecord record = decode_unit(rest_).value();
+  UnitRecord record = decoded_rest(rest_);
   if (record.usage == usage) return;
   record.usage = usage;
   rest_ = encoded_rest(std::move(record));

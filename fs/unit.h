@@ -127,9 +127,9 @@ class Unit {
 
   mutable Mutex mu_;
   std::string path_ GUARDED_BY(mu_);
-  // What else is in the record, in its byte form: there may be 100,000 of these, which are looked
-  // at now and then. Usage as last stored; path, class and handle are left out, dirty and last_used
-  // mean nothing.
+  // What else is in the record, in its byte form with zeros shortened: there may be 100,000 of
+  // these, which are looked at now and then. Usage as last stored; numbers, path, class and handle
+  // are left out, dirty and last_used mean nothing.
   std::string rest_ GUARDED_BY(mu_);
   std::optional<WallTime> due_ GUARDED_BY(mu_);  // as in the index
 };
