@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fs/exports.h"
@@ -111,6 +114,41 @@ class Places {
   std::optional<Result<UniqueFd>> parent_;  // of directory_; empty: none was asked for
 };
 
+// Whether `unit` is idle, where its record says, and a unit by the policy: then its record is
+// right.
+bool is_as_recorded(const Volume& volume, Places& places, const Unit& unit) {
+  const UnitRecord record = unit.record();
+  if (record.dirty || !places.stand_at(record.path, record.handle).value_or(false)) return false;
+  return !has_class(volume, record) || is_unit_place(volume, record, record.path);
+}
+
+// Of all units those of which the record is not right, or might not be. Asks in several threads.
+std::vector<UnitRef> doubtful_units(const Volume& volume) {
+  constexpr std::size_t kThreadsMax = 4;
+  constexpr std::size_t kUnitsEach = 4096;
+  const std::vector<UnitRef> units = volume.units.all();
+  const std::size_t threads =
+      std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kThreadsMax);
+  const std::size_t each = std::max(kUnitsEach, units.size() / threads + 1);
+  std::vector<std::vector<UnitRef>> doubtful((units.size() + each - 1) / each);
+  {
+    std::vector<std::jthread> asking;
+    for (std::size_t part = 0; part < doubtful.size(); ++part) {
+      const std::size_t begin = part * each;
+      const auto mine = std::span(units).subspan(begin, std::min(each, units.size() - begin));
+      asking.emplace_back([&volume, mine, &found = doubtful[part]] {
+        Places places(volume);
+        for (const UnitRef& unit : mine) {
+          if (!is_as_recorded(volume, places, *unit)) found.push_back(unit);
+        }
+      });
+    }
+  }
+  std::vector<UnitRef> all;
+  for (auto& part : doubtful) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
 // Those that a crash has met in use, of whom several may name one top.
 class InUse {
  public:
@@ -196,7 +234,7 @@ std::size_t settle_units(Volume& volume) {
     if (!here) return {Where::unknown};
     return *here ? FoundTop{Where::here} : follow_top(volume, record);
   };
-  for (const UnitRef& unit : volume.units.all()) {
+  for (const UnitRef& unit : doubtful_units(volume)) {
     const UnitRecord record = unit->record();
     if (!record.dirty) {
       unseen += settle_idle(volume, unit, record, find_top(record)) ? 1 : 0;
