@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kAmpleVolume = std::int64_t{2} << 30;
 constexpr History::Bounds kLeast = {60, 48};
 
-std::size_t index_of(History::Tier tier) { return std::to_underlying(tier); }
+std::size_t tier_index(History::Tier tier) { return std::to_underlying(tier); }
 
 }  // namespace
 
@@ -44,8 +44,8 @@ Status History::open() {
 }
 
 std::vector<WallTime> History::surplus(Tier tier, WallTime now) const {
-  const Times& times = times_[index_of(tier)];
-  const std::size_t most = bounds_[index_of(tier)];
+  const Times& times = times_[tier_index(tier)];
+  const std::size_t most = bounds_[tier_index(tier)];
   std::vector<WallTime> drop;
   // Saturates for the earliest times there are.
   const Duration span = span_of(tier);
@@ -65,7 +65,7 @@ std::vector<WallTime> History::surplus(Tier tier, WallTime now) const {
 
 Status History::append(Tier tier, const HistorySample& sample) {
   const MutexLock lock(mu_);
-  Times& times = times_[index_of(tier)];
+  Times& times = times_[tier_index(tier)];
   Batch batch;
   const std::vector<WallTime> drop = surplus(tier, sample.time);
   for (const WallTime time : drop) {
@@ -80,7 +80,7 @@ Status History::append(Tier tier, const HistorySample& sample) {
 
 std::optional<WallTime> History::newest(Tier tier, WallTime now) const {
   const MutexLock lock(mu_);
-  const Times& times = times_[index_of(tier)];
+  const Times& times = times_[tier_index(tier)];
   const auto after = times.upper_bound(now);
   if (after == times.begin()) return std::nullopt;
   return *std::prev(after);
@@ -88,7 +88,7 @@ std::optional<WallTime> History::newest(Tier tier, WallTime now) const {
 
 std::optional<WallTime> History::oldest(Tier tier, WallTime now) const {
   const MutexLock lock(mu_);
-  const Times& times = times_[index_of(tier)];
+  const Times& times = times_[tier_index(tier)];
   if (times.empty() || *times.begin() > now) return std::nullopt;
   return *times.begin();
 }

@@ -58,6 +58,10 @@ struct Verdict {
   // For keep: the earliest instant at which the verdict could differ by time alone; kNever when
   // only an event can change it.
   WallTime look_again = kNever;
+
+  [[nodiscard]] static Verdict keep(Reason reason, WallTime look_again) {
+    return {Action::keep, reason, look_again};
+  }
 };
 
 }  // namespace ebbfs

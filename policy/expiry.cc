@@ -9,23 +9,22 @@ namespace {
 
 using Action = Verdict::Action;
 
-Verdict keep(Reason reason, WallTime look_again) { return {Action::keep, reason, look_again}; }
-
 }  // namespace
 
 // Deadlines are compared, not ages: a clock that stepped back needs no special case then, and the
 // same instant serves as look_again.
 Verdict judge_age(const UnitRecord& unit, const ClassRule& rule, WallTime now,
                   WallTime not_before) {
-  if (unit.id == kRootUnit) return keep(Reason::root_unit, kNever);
-  if (unit.pinned) return keep(Reason::pinned, kNever);
-  if (rule.ttl == kNoLimit && rule.max_age == kNoLimit) return keep(Reason::no_ttl, kNever);
+  if (unit.id == kRootUnit) return Verdict::keep(Reason::root_unit, kNever);
+  if (unit.pinned) return Verdict::keep(Reason::pinned, kNever);
+  if (rule.ttl == kNoLimit && rule.max_age == kNoLimit)
+    return Verdict::keep(Reason::no_ttl, kNever);
 
   const WallTime idle_at = later(unit.last_used, rule.ttl);
   const WallTime old_at = later(unit.created, rule.max_age);
   const WallTime due = std::min(idle_at, old_at);
-  if (now < due) return keep(Reason::young, std::max(due, not_before));
-  if (now < not_before) return keep(Reason::adopt_grace, not_before);
+  if (now < due) return Verdict::keep(Reason::young, std::max(due, not_before));
+  if (now < not_before) return Verdict::keep(Reason::adopt_grace, not_before);
   return {Action::remove, idle_at <= old_at ? Reason::idle : Reason::too_old, kNever};
 }
 
@@ -48,7 +47,7 @@ Verdict judge_expiry(const UnitRecord& unit, const UnitBusy& busy, const ClassRu
   for (const Holder& holder : holders) {
     if (holder.answer == Answer::no) continue;
     const Reason reason = holder.answer == Answer::yes ? holder.reason : Reason::use_unknown;
-    return keep(reason, later(now, retry_after(rule)));
+    return Verdict::keep(reason, later(now, retry_after(rule)));
   }
   return by_age;
 }

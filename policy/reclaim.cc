@@ -14,8 +14,6 @@ using Step = OwnerVerdict::Step;
 
 constexpr OwnerVerdict kUnknownOwner{Step::by_touch, OwnerCertainty::unknown};
 
-Verdict keep(Reason reason, WallTime look_again) { return {Action::keep, reason, look_again}; }
-
 // A clock that stepped back between making and ending counts as within: that hands the lock on,
 // where the opposite would take it.
 bool ended_within_helper_window(const LockRecord& lock, const OwnerState& owner) {
@@ -39,17 +37,17 @@ OwnerVerdict judge_cgroup(const LockRecord& lock, const OwnerState& owner) {
 // What holds a lock whose time is over; `go` when nothing does.
 Verdict unless_held(const LockSeen& seen, Reason go, WallTime now) {
   const WallTime retry = later(now, kLockRetry);
-  if (seen.open == Answer::yes) return keep(Reason::lock_open, retry);
-  if (seen.open == Answer::unknown) return keep(Reason::use_unknown, retry);
-  if (seen.evidence) return keep(Reason::owner_alive, retry);
+  if (seen.open == Answer::yes) return Verdict::keep(Reason::lock_open, retry);
+  if (seen.open == Answer::unknown) return Verdict::keep(Reason::use_unknown, retry);
+  if (seen.evidence) return Verdict::keep(Reason::owner_alive, retry);
   return {Action::remove, go, kNever};
 }
 
 // The lock goes at `due`; `wait` says why it stays until then.
 Verdict judge_due(WallTime due, Reason wait, Reason go, const LockSeen& seen, WallTime now,
                   WallTime not_before) {
-  if (now < due) return keep(wait, std::max(due, not_before));
-  if (now < not_before) return keep(Reason::adopt_grace, not_before);
+  if (now < due) return Verdict::keep(wait, std::max(due, not_before));
+  if (now < not_before) return Verdict::keep(Reason::adopt_grace, not_before);
   return unless_held(seen, go, now);
 }
 
@@ -89,20 +87,20 @@ Verdict judge_reclaim(const LockRecord& lock, const OwnerVerdict& owner_verdict,
                       WallTime now, WallTime not_before) {
   switch (owner_verdict.step) {
     case Step::keep:
-      if (owner.life == Life::alive) return keep(Reason::owner_alive, kNever);
-      return keep(Reason::use_unknown, later(now, kLockRetry));
+      if (owner.life == Life::alive) return Verdict::keep(Reason::owner_alive, kNever);
+      return Verdict::keep(Reason::use_unknown, later(now, kLockRetry));
     case Step::hand_over:
-      return keep(Reason::use_unknown, now);
+      return Verdict::keep(Reason::use_unknown, now);
     case Step::orphan:
       return judge_due(later(owner.ended_at, rule.orphan_grace), Reason::in_grace, Reason::orphan,
                        seen, now, not_before);
     case Step::by_touch:
-      if (rule.ttl == kNoLimit) return keep(Reason::no_ttl, kNever);
+      if (rule.ttl == kNoLimit) return Verdict::keep(Reason::no_ttl, kNever);
       // An mtime can be set to any time; the making of the lock cannot.
       return judge_due(later(std::max(seen.touched, lock.made), rule.ttl), Reason::heartbeat,
                        Reason::untouched, seen, now, not_before);
   }
-  return keep(Reason::use_unknown, kNever);
+  return Verdict::keep(Reason::use_unknown, kNever);
 }
 
 std::optional<pid_t> pid_in_first_line(std::string_view content) {
