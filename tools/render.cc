@@ -56,6 +56,11 @@ std::string human_bytes(Bytes bytes) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+std::string signed_bytes(Bytes bytes) {
+  if (bytes.n == 0) return "0 B";
+  return (bytes.n < 0 ? "-" : "+") + human_bytes({std::abs(bytes.n)});
+}
+
 std::string human_count(std::int64_t count) {
   std::string text = std::to_string(count);
   const std::size_t first = count < 0 ? 1 : 0;
@@ -123,6 +128,8 @@ std::string usage_bar(double share, std::size_t width, bool unicode) {
   }
   return bar + "]";
 }
+
+std::string label(std::string_view text) { return fmt::format("{:<{}}", text, kLabelWidth); }
 
 std::string wrapped(std::string_view first, std::string_view text, const Style& style) {
   const std::size_t indent = display_width(first);

@@ -40,6 +40,8 @@ enum class Color : std::uint8_t { none, good, warn, bad, loud, faint, bold };
 
 // "0 B", "4.0 KiB", "1.4 GiB", "512 MiB": three significant digits.
 [[nodiscard]] std::string human_bytes(Bytes bytes);
+// A difference: "+4.0 KiB", "-512 MiB", "0 B".
+[[nodiscard]] std::string signed_bytes(Bytes bytes);
 // "1,204,331".
 [[nodiscard]] std::string human_count(std::int64_t count);
 // "1 unit", "1,204 units".
@@ -55,6 +57,9 @@ enum class Color : std::uint8_t { none, good, warn, bad, loud, faint, bold };
 
 // "[#####-----]" of `width` columns (>= 3) for a share of 0..1; beyond is cut.
 [[nodiscard]] std::string usage_bar(double share, std::size_t width, bool unicode);
+// What stands before the text of a line, as wide as all of them.
+inline constexpr std::size_t kLabelWidth = 14;
+[[nodiscard]] std::string label(std::string_view text);
 // Words of `text` in lines of at most `width` columns, the first beginning with `first`, the others
 // with spaces of the same width. Ends with a newline. One line where output is no terminal.
 [[nodiscard]] std::string wrapped(std::string_view first, std::string_view text,

@@ -10,24 +10,18 @@ namespace {
 
 using enum Table::Align;
 
-std::string signed_bytes(Bytes bytes) {
-  if (bytes.n == 0) return "0 B";
-  const Bytes size{bytes.n < 0 ? -bytes.n : bytes.n};
-  return (bytes.n < 0 ? "-" : "+") + human_bytes(size);
-}
-
 std::string signed_count(std::int64_t count) {
   if (count == 0) return "0";
   return (count < 0 ? "-" : "+") + human_count(count < 0 ? -count : count);
 }
 
-std::string seconds(Duration took) {
+std::string seconds_text(Duration took) {
   return fmt::format("{:.1f} s", std::chrono::duration<double>(took).count());
 }
 
 std::string cost(const RecountView& check) {
   return fmt::format("looked at {} in {} in {}, {} a second", counted(check.files, "file"),
-                     counted(check.units, "unit"), seconds(check.took),
+                     counted(check.units, "unit"), seconds_text(check.took),
                      human_count(check.files_per_second));
 }
 

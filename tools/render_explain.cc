@@ -13,35 +13,23 @@ namespace {
 
 using enum Table::Align;
 
-constexpr std::size_t kLabelWidth = 14;
-constexpr Duration kLongTime = std::chrono::days(365);
 constexpr std::size_t kRemovedShown = 8;
-constexpr double kNearlyFull = 85;
-
-std::string label(std::string_view text) { return fmt::format("{:<{}}", text, kLabelWidth); }
 
 double percent_full(Bytes used, const ExplainView& view) {
   if (view.bytes_total.n <= 0) return 0;
   return 100.0 * static_cast<double>(used.n) / static_cast<double>(view.bytes_total.n);
 }
 
-std::string signed_bytes(std::int64_t bytes) {
-  if (bytes == 0) return "0 B";
-  return (bytes < 0 ? "-" : "+") + human_bytes({std::abs(bytes)});
-}
-
 std::string growth_of(const HolderView& holder) {
   if (!holder.bytes_growth) return "?";
-  return (holder.growth_at_least ? ">" : "") + signed_bytes(*holder.bytes_growth);
+  return (holder.growth_at_least ? ">" : "") + signed_bytes({*holder.bytes_growth});
 }
 
 Color color_of_growth(std::int64_t growth) { return growth > 0 ? Color::warn : Color::none; }
 
 std::string full_in(const UsageThenView& then) {
   if (!then.time) return "";
-  if (then.time_to_full) {
-    return *then.time_to_full > kLongTime ? "over a year" : human_duration(*then.time_to_full);
-  }
+  if (then.time_to_full) return time_to_full(*then.time_to_full);
   return then.bytes_growth > 0 ? "?" : "not growing";
 }
 
@@ -73,12 +61,13 @@ std::string usage_table(const ExplainView& view, const Style& style) {
       continue;
     }
     const double full = percent_full(then.bytes_used, view);
-    table.add({{when},
-               {human_bytes(then.bytes_used)},
-               {fmt::format("{:.0f} %", full), full >= kNearlyFull ? Color::bad : Color::none},
-               {is_now ? "" : signed_bytes(then.bytes_growth), color_of_growth(then.bytes_growth)},
-               {human_count(then.inodes_used)},
-               {is_now ? "" : full_in(then)}});
+    table.add(
+        {{when},
+         {human_bytes(then.bytes_used)},
+         {fmt::format("{:.0f} %", full), full >= kVolumeNearlyFull ? Color::bad : Color::none},
+         {is_now ? "" : signed_bytes({then.bytes_growth}), color_of_growth(then.bytes_growth)},
+         {human_count(then.inodes_used)},
+         {is_now ? "" : full_in(then)}});
   }
   return table.render(style);
 }
@@ -163,7 +152,7 @@ std::string action_lines(const ExplainView& view, const Style& style) {
   return out;
 }
 
-std::string heading(const ExplainView& view, const Style& style) {
+std::string verdict_lines(const ExplainView& view, const Style& style) {
   std::string where = plain(view.mount);
   if (!view.path.empty()) where += "/" + plain(view.path);
   std::string out = paint(style, Color::bold, where) +
@@ -201,10 +190,14 @@ std::string shell_word(std::string_view word) {
   return "$'" + out + "'";
 }
 
+std::string time_to_full(Duration time) {
+  return time > std::chrono::days(365) ? "over a year" : human_duration(time);
+}
+
 std::string render(const ExplainView& view, const Style& style, WallTime /*now*/) {
-  return heading(view, style) + "\n" + usage_table(view, style) + "\n" + holder_table(view, style) +
-         "\n" + removed_table(view, style) + "\n" + held_table(view, style) +
-         cleanup_line(view, style) + "\n" + action_lines(view, style);
+  return verdict_lines(view, style) + "\n" + usage_table(view, style) + "\n" +
+         holder_table(view, style) + "\n" + removed_table(view, style) + "\n" +
+         held_table(view, style) + cleanup_line(view, style) + "\n" + action_lines(view, style);
 }
 
 }  // namespace ebbfs

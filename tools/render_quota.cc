@@ -37,7 +37,7 @@ std::string origin(const QuotaView& quota) {
   return quota.rule == quota.scope ? where : where + " " + plain(quota.rule);
 }
 
-Color color_of(const QuotaView& quota) {
+Color color_of_quota(const QuotaView& quota) {
   const std::int64_t percent = quota.percent.value_or(0);
   if (percent >= kFull) return Color::bad;
   return percent >= kNear || quota.bytes.over_since || quota.inodes.over_since ? Color::warn
@@ -71,7 +71,7 @@ std::string render(const QuotasView& view, const Style& style, WallTime now) {
                {"FROM"},
                {"SCOPE"}});
   for (const QuotaView& quota : quotas) {
-    const Color color = color_of(quota);
+    const Color color = color_of_quota(quota);
     table.add({{std::string{flag(quota.bytes), flag(quota.inodes)}, color},
                {human_bytes(Bytes{quota.bytes.used})},
                {limit(quota.bytes.soft, true)},

@@ -8,10 +8,8 @@
 namespace ebbfs {
 namespace {
 
-constexpr std::size_t kLabelWidth = 14;
 constexpr std::size_t kBarWidth = 34;
 constexpr std::size_t kUsersShown = 3;
-constexpr double kNearlyFull = 0.85;
 // For fitting into the height of a terminal.
 constexpr std::size_t kPromptLines = 1;
 constexpr std::size_t kHeaderLines = 1;
@@ -19,8 +17,6 @@ constexpr std::size_t kGaps = 3;
 constexpr std::size_t kRowsMin = 2;
 // Later than this is not the ordinary delay of a timer.
 constexpr Duration kLate = std::chrono::seconds(5);
-
-std::string label(std::string_view text) { return fmt::format("{:<{}}", text, kLabelWidth); }
 
 double share(std::int64_t used, std::int64_t total) {
   return total > 0 ? static_cast<double>(used) / static_cast<double>(total) : 0;
@@ -90,7 +86,7 @@ std::string heading(const StatusView& status, const Style& style) {
 std::string volume_lines(const StatusView& status, const Style& style) {
   const VolumeView& volume = status.volume;
   const double full = share(volume.bytes_used.n, volume.bytes_total.n);
-  const Color color = full >= kNearlyFull ? Color::bad : Color::good;
+  const Color color = 100 * full >= kVolumeNearlyFull ? Color::bad : Color::good;
   std::string out = label("volume") +
                     paint(style, color, usage_bar(full, kBarWidth, style.unicode)) +
                     fmt::format(" {:>5}  {} of {}\n", percent(full), human_bytes(volume.bytes_used),

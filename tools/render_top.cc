@@ -14,12 +14,11 @@ namespace {
 
 using enum Table::Align;
 
-constexpr std::size_t kBarWidth = 32;
+constexpr std::size_t kVolumeBarWidth = 32;
 constexpr std::size_t kSections = 4;
 // A head each, a line between them, and the three lines on top with one below.
 constexpr std::size_t kFixedLines = 2 * kSections - 1 + 4;
 constexpr std::size_t kRowsWithoutLimit = 20;
-constexpr std::int64_t kNearlyFull = 90;
 
 std::size_t rows_of_section(const Style& style) {
   if (style.height == 0) return kRowsWithoutLimit;
@@ -47,7 +46,7 @@ std::string ops_rate(std::int64_t ops, const ActivityView& view) {
   return human_count(std::llround(rate));
 }
 
-std::string heading(const TopFrame& frame, const Style& style) {
+std::string top_lines(const TopFrame& frame, const Style& style) {
   const StatusView& status = frame.status;
   const VolumeView& volume = status.volume;
   const double share = volume.bytes_total.n > 0 ? static_cast<double>(volume.bytes_used.n) /
@@ -60,8 +59,9 @@ std::string heading(const TopFrame& frame, const Style& style) {
       fmt::format(
           "  {}, over {}\n", absolute(frame.activity.time).substr(11),
           human_duration(std::max<Duration>(frame.activity.interval, std::chrono::seconds(1))));
-  out += fmt::format("{} {:.0f} %  {} of {}, {} free\n", usage_bar(share, kBarWidth, style.unicode),
-                     share * 100, human_bytes(volume.bytes_used), human_bytes(volume.bytes_total),
+  out += fmt::format("{} {:.0f} %  {} of {}, {} free\n",
+                     usage_bar(share, kVolumeBarWidth, style.unicode), share * 100,
+                     human_bytes(volume.bytes_used), human_bytes(volume.bytes_total),
                      human_bytes(volume.bytes_free));
   const ActivityView& activity = frame.activity;
   out += fmt::format("{} new, {} net; {} ops/s, {} of them outside of units\n",
@@ -101,7 +101,7 @@ std::string scopes(const QuotasView& quotas, const Style& style) {
   if (limited.size() > rows_of_section(style)) limited.resize(rows_of_section(style));
   for (const QuotaView& one : limited) {
     table.add({{fmt::format("{} %", *one.percent),
-                *one.percent >= kNearlyFull ? Color::bad : Color::none},
+                *one.percent >= kQuotaNearlyFull ? Color::bad : Color::none},
                {used_of(one.bytes, true)},
                {used_of(one.inodes, false)},
                {plain(one.scope)}});
@@ -147,7 +147,7 @@ nlohmann::json actors_json(const nlohmann::json& actors, const ActivityView& act
 }  // namespace
 
 std::string render(const TopFrame& frame, const Style& style, WallTime now) {
-  return first_lines(heading(frame, style) + "\n" +
+  return first_lines(top_lines(frame, style) + "\n" +
                          actors("USER", frame.activity.users, frame.activity, style) + "\n" +
                          actors("JOB", frame.activity.jobs, frame.activity, style) + "\n" +
                          scopes(frame.quotas, style) + "\n" + expiries(frame.next, style, now),

@@ -41,6 +41,12 @@ namespace ebbfs {
 // How far a check is: "checking: 42 %, 12,345 files, 9,800 a second". Without a newline.
 [[nodiscard]] std::string render_progress(const RecountView& check);
 
+// From so many percent on a volume, or what has a limit, stands out as nearly full.
+inline constexpr double kVolumeNearlyFull = 85;
+inline constexpr std::int64_t kQuotaNearlyFull = 90;
+// In what time something is full: "3d 4h", "over a year".
+[[nodiscard]] std::string time_to_full(Duration time);
+
 // For tables: "alice ci-17"; the process too in full: "alice (uid 1000), git[4242], job ci-17".
 [[nodiscard]] std::string owner_short(const OwnerView& owner);
 [[nodiscard]] std::string owner_full(const OwnerView& owner);

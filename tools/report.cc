@@ -13,13 +13,6 @@
 namespace ebbfs {
 namespace {
 
-constexpr std::int64_t kNearlyFull = 90;  // percent
-
-std::string with_sign(std::int64_t bytes) {
-  if (bytes == 0) return "0 B";
-  return (bytes < 0 ? "-" : "+") + human_bytes({std::abs(bytes)});
-}
-
 std::string section(const std::string& title, const std::string& inside) {
   return "<section><h2>" + html(title) + "</h2>\n" + inside + "</section>\n";
 }
@@ -50,14 +43,14 @@ std::string tile(const std::string& value, const std::string& what) {
 }
 
 // The soonest of what the usage of some time says.
-std::string full_in(const ExplainView& view) {
+std::string soonest_full(const ExplainView& view) {
   std::optional<Duration> soonest;
   for (const UsageThenView& then : view.usage) {
     if (then.time_to_full)
       soonest = std::min(soonest.value_or(Duration::max()), *then.time_to_full);
   }
   if (!soonest) return "-";
-  return *soonest > std::chrono::days(365) ? "over a year" : human_duration(*soonest);
+  return time_to_full(*soonest);
 }
 
 std::string tiles_of(const VolumeReport& report) {
@@ -74,7 +67,7 @@ std::string tiles_of(const VolumeReport& report) {
          tile(fmt::format("{:.0f} %", percent),
               fmt::format("{} of {}", human_bytes(used), human_bytes(view.bytes_total))) +
          tile(human_bytes(view.bytes_free), "free for new data") +
-         tile(full_in(view), "until full, at the fastest rate seen") +
+         tile(soonest_full(view), "until full, at the fastest rate seen") +
          tile(human_bytes(due.bytes), "due in the next 24 hours") +
          tile(human_bytes(removed.bytes), "removed in " + human_duration(view.since)) +
          tile(human_bytes(report.status.trash.bytes), "in the trash") + "</div>\n";
@@ -95,7 +88,7 @@ std::string usage_of(const VolumeReport& report) {
     const std::string rest = then.time_to_full       ? human_duration(*then.time_to_full)
                              : then.bytes_growth > 0 ? "?"
                                                      : "not growing";
-    table.add({when, human_bytes(then.bytes_used), is_now ? "" : with_sign(then.bytes_growth),
+    table.add({when, human_bytes(then.bytes_used), is_now ? "" : signed_bytes({then.bytes_growth}),
                human_count(then.inodes_used), is_now ? "" : rest});
   }
   const std::string chart = usage_chart(report.history);
@@ -108,7 +101,7 @@ std::string owners_of(const ExplainView& view) {
   const auto add = [&](const char* kind, const std::vector<HolderView>& holders) {
     for (const HolderView& one : holders) {
       const std::string growth =
-          one.bytes_growth ? (one.growth_at_least ? "&gt;" : "") + with_sign(*one.bytes_growth)
+          one.bytes_growth ? (one.growth_at_least ? "&gt;" : "") + signed_bytes({*one.bytes_growth})
                            : "?";
       table.add({kind, html(shown_path(one.name)), human_bytes(one.usage.bytes), growth,
                  one.units > 0 ? human_count(one.units) : ""});
@@ -176,7 +169,7 @@ std::string quotas_of(const QuotasView& view) {
     const std::int64_t percent = *one.percent;
     table.add({html(one.scope),
                fmt::format("<div class=bar><b{} style=\"width:{}%\"></b></div>",
-                           percent >= kNearlyFull ? " class=bad" : "",
+                           percent >= kQuotaNearlyFull ? " class=bad" : "",
                            std::clamp<std::int64_t>(percent, 0, 100)),
                std::to_string(percent), limit_text(one.bytes, true), limit_text(one.inodes, false),
                human_count(one.refusals)});
