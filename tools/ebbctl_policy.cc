@@ -10,11 +10,11 @@
 namespace ebbfs {
 namespace {
 
-int run_show(Invocation& invocation, const Style& style) {
+int show_policy(Invocation& invocation, const Style& style) {
   return run_request<PolicyView>(invocation, style, command::kPolicyShow);
 }
 
-int run_reload(Invocation& invocation, const Style& style) {
+int reload_policy(Invocation& invocation, const Style& style) {
   invocation.request.command = command::kPolicyReload;
   const ControlReply reply = ask_mount(invocation);
   const auto policy = from_json<PolicyView>(reply.body);
@@ -45,7 +45,7 @@ ControlReply check(const std::string& file) {
   return done(to_json(view));
 }
 
-int run_check(Invocation& invocation, const Style& style) {
+int check_policy(Invocation& invocation, const Style& style) {
   const ControlReply reply = check(invocation.file);
   if (reply.exit_code != kExitDone) return print_error(invocation.json, reply);
   return print_reply<CheckView>(invocation, style, reply);
@@ -57,15 +57,15 @@ void add_policy_commands(CLI::App& app, Invocation& invocation) {
   CLI::App* policy = app.add_subcommand("policy", "Show, check or reload the policy");
   policy->require_subcommand(1);
   CLI::App* show = add_command(*policy, invocation, "show", "The policy in force, as TOML",
-                               "  ebbctl policy show > /etc/ebbfs/policy.toml", run_show);
+                               "  ebbctl policy show > /etc/ebbfs/policy.toml", show_policy);
   add_path(*show, invocation, "A path on the mount to ask", PathUse::optional);
   CLI::App* check_file = add_command(
       *policy, invocation, "check", "Check a policy file; needs no mount",
-      "  ebbctl policy check /etc/ebbfs/policy.toml && ebbctl policy reload", run_check);
+      "  ebbctl policy check /etc/ebbfs/policy.toml && ebbctl policy reload", check_policy);
   check_file->add_option("FILE", invocation.file, "The policy file")->type_name("")->required();
   CLI::App* reload = add_command(*policy, invocation, "reload",
                                  "Read the file again; if broken, the old stays in force",
-                                 "  ebbctl policy reload", run_reload);
+                                 "  ebbctl policy reload", reload_policy);
   add_path(*reload, invocation, "A path on the mount to ask", PathUse::optional);
 }
 

@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kScopes = "volume, class:NAME, unit:PATH, user:NAME, group:NAME, job:NAME";
 
 // Those with a limit only, unless all are asked for.
-int run_list(Invocation& invocation, const Style& style) {
+int list_quotas(Invocation& invocation, const Style& style) {
   invocation.request.command = command::kQuotaList;
   ControlReply reply = ask_mount(invocation);
   if (auto view = from_json<QuotasView>(reply.body); view && !invocation.all) {
@@ -23,11 +23,11 @@ int run_list(Invocation& invocation, const Style& style) {
   return print_reply<QuotasView>(invocation, style, reply);
 }
 
-int run_show(Invocation& invocation, const Style& style) {
+int show_quota(Invocation& invocation, const Style& style) {
   return run_request<QuotasView>(invocation, style, command::kQuotaList);
 }
 
-int run_set(Invocation& invocation, const Style& style) {
+int set_quota(Invocation& invocation, const Style& style) {
   if (invocation.request.quota == QuotaChange{}) {
     return print_error(invocation.json,
                        misused("give at least one limit, such as --bytes 10G (see --help)"));
@@ -35,12 +35,12 @@ int run_set(Invocation& invocation, const Style& style) {
   return run_request<QuotasView>(invocation, style, command::kQuotaSet);
 }
 
-int run_default(Invocation& invocation, const Style& style) {
+int set_default_quota(Invocation& invocation, const Style& style) {
   invocation.request.scope += ":*";
-  return run_set(invocation, style);
+  return set_quota(invocation, style);
 }
 
-int run_clear(Invocation& invocation, const Style& style) {
+int clear_quota(Invocation& invocation, const Style& style) {
   return run_request<QuotasView>(invocation, style, command::kQuotaClear);
 }
 
@@ -101,14 +101,14 @@ void add_quota_commands(CLI::App& app, Invocation& invocation) {
                   "  ebbctl quota list\n"
                   "  ebbctl quota list --all             what has no limit, too\n"
                   "  ebbctl quota list --json | jq '.quotas[] | select(.percent > 90)'",
-                  run_list);
+                  list_quotas);
   add_path(*list, invocation, "A path on the mount to ask", PathUse::optional);
   list->add_flag("--all", invocation.all, "Also scopes without a limit");
   CLI::App* show =
       add_command(*quota, invocation, "show", "One scope, and where its limits are from",
                   "  ebbctl quota show user:ci\n"
                   "  ebbctl quota show unit:worktrees/job-17",
-                  run_show);
+                  show_quota);
   add_scope(*show, invocation);
   CLI::App* set =
       add_command(*quota, invocation, "set", "Limit one scope, whatever the policy says",
@@ -116,14 +116,14 @@ void add_quota_commands(CLI::App& app, Invocation& invocation) {
                   "  ebbctl quota set unit:worktrees/job-17 --bytes 2G\n"
                   "  ebbctl quota set job:nightly --bytes none\n"
                   "What is not given stays as it was. Nothing is removed: growth is refused.",
-                  run_set);
+                  set_quota);
   add_scope(*set, invocation);
   add_limits(*set, invocation);
   add_dry_run(*set, invocation);
   CLI::App* all = add_command(*quota, invocation, "default", "Limit each scope of a kind alike",
                               "  ebbctl quota default user --bytes 20G\n"
                               "  ebbctl quota default unit --inodes 500k",
-                              run_default);
+                              set_default_quota);
   all->add_option("KIND", invocation.request.scope, "class, unit, user, group or job")
       ->type_name("")
       ->required()
@@ -134,7 +134,7 @@ void add_quota_commands(CLI::App& app, Invocation& invocation) {
       add_command(*quota, invocation, "clear", "Forget what was set; the policy holds again",
                   "  ebbctl quota clear user:ci\n"
                   "  ebbctl quota clear 'user:*'         what `quota default user` has set",
-                  run_clear);
+                  clear_quota);
   add_scope(*clear, invocation);
   add_dry_run(*clear, invocation);
 }
