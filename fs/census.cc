@@ -19,9 +19,6 @@ namespace {
 constexpr std::uint64_t kBatch = 512;
 constexpr Duration kPause = std::chrono::milliseconds(10);
 constexpr Duration kRecoveryPause = std::chrono::milliseconds(2);
-// For requests in a unit to leave it for a moment, and how long until that is tried again.
-constexpr Duration kPatience = std::chrono::milliseconds(20);
-constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
 // Entries seen and not yet charged: bounds memory (40 bytes each).
 constexpr std::size_t kSightsMax = 4096;
 
@@ -99,7 +96,7 @@ void Census::run() {
       continue;
     }
     Duration wait{};
-    if (step_made == Step::blocked) wait = kRetryFreeze;
+    if (step_made == Step::blocked) wait = Unit::kRetryFreeze;
     if (entries_.load() - paused_at >= kBatch) {
       paused_at = entries_.load();
       wait = std::max(wait, adopting_ ? kPause : kRecoveryPause);
@@ -241,7 +238,7 @@ void Census::begin(const UnitRef& unit) {
 bool Census::finish(const UnitRef& unit) {
   if (!charge_all_seen()) return false;
   if (unit->gone()) return true;
-  if (!unit->freeze(kPatience)) return unit->gone();
+  if (!unit->freeze(Unit::kPatience)) return unit->gone();
   const bool complete = [&] {
     const MutexLock lock(mu_);
     return waiting_.empty();

@@ -12,13 +12,6 @@
 #include "fs/unit_recovery.h"
 
 namespace ebbfs {
-namespace {
-
-// For requests to leave the unit whose locks are recorded, or that is charged.
-constexpr Duration kPatience = std::chrono::milliseconds(20);
-
-}  // namespace
-
 void Census::saw(const UnitRef& unit, const Attributes& attributes) {
   entries_.fetch_add(1, std::memory_order_relaxed);
   sights_[unit].push_back({InodeId{attributes.stx_ino}, attributes.stx_uid, attributes.stx_gid,
@@ -32,7 +25,7 @@ void Census::saw(const UnitRef& unit, const Attributes& attributes) {
 bool Census::charge_all_seen() {
   while (!sights_.empty()) {
     const auto& [unit, sights] = *sights_.begin();
-    if (unit->freeze(kPatience)) {
+    if (unit->freeze(Unit::kPatience)) {
       for (const Sight& sight : sights) {
         volume_.accounting.count({*unit, sight.uid, sight.gid}, sight.inode, sight.charge);
       }
@@ -131,7 +124,7 @@ bool Census::adopt_locks(const Visit& visit) {
   if (visit.locks.empty()) return true;
   // Frozen, so that nobody takes one of these names between the look and the record.
   const UnitRef& unit = visit.place.unit;
-  if (!unit->freeze(kPatience)) return unit->gone();
+  if (!unit->freeze(Unit::kPatience)) return unit->gone();
   for (const std::string& name : visit.locks) {
     const auto due = adopt_lock(volume_, visit, name, WallTime::min());
     if (!due) continue;

@@ -12,11 +12,10 @@
 namespace ebbfs {
 namespace {
 
-// How long requests in a unit are kept waiting at first and at last, for those that are inside; and
-// between two tries.
-constexpr Duration kPatience = std::chrono::milliseconds(20);
+// How long requests in a unit are kept waiting at last, for those that are inside; and between two
+// tries.
 constexpr Duration kPatienceMax = std::chrono::milliseconds(640);
-constexpr Duration kRetryFreeze = std::chrono::milliseconds(20);
+constexpr Duration kBetweenFreezes = std::chrono::milliseconds(20);
 // Inodes seen before they are counted together.
 constexpr std::size_t kSeenMax = 4096;
 // Deeper trees cannot be named by a path at all.
@@ -27,13 +26,13 @@ bool is_gone(Errno error) { return error == Errno{ENOENT} || error == Errno{ESTA
 }  // namespace
 
 Status Checker::freeze(Unit& unit) {
-  Duration patience = kPatience;
+  Duration patience = Unit::kPatience;
   const auto until = std::chrono::steady_clock::now() + patience_;
   while (std::chrono::steady_clock::now() < until) {
     if (unit.freeze(patience)) return {};
     if (unit.gone()) return fail(ESTALE);
     patience = std::min(2 * patience, kPatienceMax);
-    if (!pause(kRetryFreeze)) return fail(ECANCELED);
+    if (!pause(kBetweenFreezes)) return fail(ECANCELED);
   }
   return fail(ETIMEDOUT);
 }

@@ -25,7 +25,7 @@ constexpr const char* kIndexName = "index";
 constexpr const char* kLockName = "index/LOCK";  // of the database
 constexpr std::string_view kBrokenPrefix = "index.broken-";
 // For a daemon that has unmounted and is about to end.
-constexpr Duration kPatience = std::chrono::seconds(10);
+constexpr Duration kLastDaemonPatience = std::chrono::seconds(10);
 constexpr Duration kAgain = std::chrono::milliseconds(20);
 // One event for so much of the volume: some 200 bytes each.
 constexpr std::uint64_t kVolumePerEvent = 32 * 1024;
@@ -86,7 +86,7 @@ Result<OpenedIndex> try_open(int state_dir, const StoreDoor& door) {
 
 Result<OpenedIndex> open_patiently(int state_dir, const std::string& volume,
                                    const StoreDoor& door) {
-  const auto until = std::chrono::steady_clock::now() + kPatience;
+  const auto until = std::chrono::steady_clock::now() + kLastDaemonPatience;
   for (;;) {
     auto opened = try_open(state_dir, door);
     const bool busy = !opened && opened.error() == Errno{EBUSY};

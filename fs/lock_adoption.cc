@@ -13,9 +13,8 @@
 namespace ebbfs {
 namespace {
 
-// For requests to leave the unit whose locks are recorded, and how often that is tried.
-constexpr Duration kPatience = std::chrono::milliseconds(20);
-constexpr int kTries = 50;
+// How often it is tried to freeze the unit whose locks are recorded.
+constexpr int kFreezesMax = 50;
 
 // A lock that was renamed when the daemon died stays with its owner, if that lives.
 bool give_back_owner(const Volume& volume, LockRecord& record) {
@@ -78,9 +77,9 @@ class Below {
   void adopt(const WalkedDirectory& directory, const std::vector<std::string>& locks) {
     Unit& unit = *directory.place.unit;
     int tries = 0;
-    while (!unit.freeze(kPatience)) {
+    while (!unit.freeze(Unit::kPatience)) {
       if (unit.gone()) return;
-      if (++tries < kTries) continue;
+      if (++tries < kFreezesMax) continue;
       spdlog::warn("event=locks_not_recorded unit={} names={} why=busy", unit.path(), locks.size());
       return;
     }

@@ -65,9 +65,9 @@ void LockReaper::remove_together(std::span<const LockRef> locks, std::vector<Loc
     alone.insert(alone.end(), locks.begin(), locks.end());
     return;
   }
-  const FrozenUnits frozen(volume_.units, unit, {unit}, kPatience);
+  const FrozenUnits frozen(volume_.units, unit, {unit}, Unit::kPatience);
   if (!frozen) {
-    for (const LockRef& lock : locks) reschedule(lock, later(now(), kRetryFreeze));
+    for (const LockRef& lock : locks) reschedule(lock, later(now(), Unit::kRetryFreeze));
     return;
   }
   std::vector<Going> all = judge_together(locks, alone);

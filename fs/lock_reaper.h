@@ -74,10 +74,6 @@ class LockReaper {
   }
 
  private:
-  // For requests in the lock's unit to leave it; they mostly do so in microseconds.
-  static constexpr Duration kPatience = std::chrono::milliseconds(20);
-  // After that did not succeed.
-  static constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
   [[nodiscard]] static bool has_ended(const OwnerState& owner) {
     return owner.life != OwnerState::Life::alive && owner.life != OwnerState::Life::unknown;
   }

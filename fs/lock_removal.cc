@@ -14,7 +14,7 @@ namespace {
 
 using Action = Verdict::Action;
 
-// Less than kPatience for a request that waits for the answer itself: its name comes again.
+// Less than Unit::kPatience for a request that waits for the answer itself: its name comes again.
 constexpr Duration kRequestPatience = std::chrono::milliseconds(2);
 // Locks remembered as told of; more cost an event told twice.
 constexpr std::size_t kToldMax = 100'000;
@@ -45,8 +45,8 @@ LockReaper::Outcome LockReaper::settle_due(const LockRef& lock) {
     would_remove(lock, *judged);
     return Outcome::kept;
   }
-  const Outcome outcome = remove(lock, RemovalReason::reclaim, kPatience);
-  if (outcome == Outcome::busy) reschedule(lock, later(now(), kRetryFreeze));
+  const Outcome outcome = remove(lock, RemovalReason::reclaim, Unit::kPatience);
+  if (outcome == Outcome::busy) reschedule(lock, later(now(), Unit::kRetryFreeze));
   if (outcome == Outcome::kept) reschedule(lock, later(now(), kLockRetry));
   return outcome;
 }
@@ -126,7 +126,7 @@ Report LockReaper::expire(const LockRef& lock, bool dry_run) {
       return report;
     };
     if (auto held_back = removal_held(volume_)) return refuse(std::move(*held_back));
-    if (remove(lock, RemovalReason::request, kPatience) != Outcome::removed) {
+    if (remove(lock, RemovalReason::request, Unit::kPatience) != Outcome::removed) {
       return refuse("it is in use just now");
     }
   }

@@ -52,6 +52,10 @@ class Unit {
     return gate_.load(std::memory_order_relaxed) / kEntry;
   }
   [[nodiscard]] bool freeze(Duration patience) EXCLUDES(mu_);
+  // For who has no reason to wait longer or less: requests mostly leave in microseconds. And how
+  // long until it is tried again when they did not.
+  static constexpr Duration kPatience = std::chrono::milliseconds(20);
+  static constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
   void thaw();
   void kill() EXCLUDES(mu_);
   // Blocks until neither frozen nor being frozen: true when it can be tried again, false when gone.

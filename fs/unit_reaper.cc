@@ -16,8 +16,6 @@ namespace {
 
 using Action = Verdict::Action;
 
-// After requests in the unit, or around its git entry, did not leave in time.
-constexpr Duration kRetryFreeze = std::chrono::milliseconds(50);
 // After something could not be found out.
 constexpr Duration kRetryUnknown = std::chrono::seconds(1);
 // While removal is paused.
@@ -71,7 +69,7 @@ void UnitReaper::judge(UnitId id) {
     case Outcome::removed:
       return;
     case Outcome::busy:
-      reschedule(unit, later(now(), kRetryFreeze));
+      reschedule(unit, later(now(), Unit::kRetryFreeze));
       return;
     case Outcome::kept:
       keep(unit, judged);

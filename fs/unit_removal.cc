@@ -14,9 +14,6 @@ namespace {
 
 using Action = Verdict::Action;
 
-// For requests inside to leave; they mostly do so in microseconds.
-constexpr Duration kPatience = std::chrono::milliseconds(20);
-
 }  // namespace
 
 UnitReaper::Expired UnitReaper::expire(const UnitRef& unit, bool dry_run) {
@@ -59,7 +56,7 @@ UnitReaper::Outcome UnitReaper::remove(const UnitRef& unit, BusyProbe& probe, Ju
     staying.push_back(unit_of_path(volume_, judged.found.admin->path));
   }
   {
-    FrozenUnits frozen(volume_.units, unit, staying, kPatience);
+    FrozenUnits frozen(volume_.units, unit, staying, Unit::kPatience);
     if (!frozen) return Outcome::busy;
     judged = judge_now(unit, removal.cause, probe);
     if (judged.verdict.action == Action::keep) return Outcome::kept;
