@@ -8,16 +8,15 @@
 #include <malloc.h>
 #include <spdlog/spdlog.h>
 
+#include "fs/pace.h"
 #include "fs/tree.h"
 #include "fs/unit_recovery.h"
 
 namespace ebbfs {
 namespace {
 
-// Entries between two pauses, and how long these are: about a tenth of one processor to adopt a
-// volume, and half of one after a crash, when until the end nothing of what is counted can expire.
-constexpr std::uint64_t kBatch = 512;
-constexpr Duration kPause = std::chrono::milliseconds(10);
+// In place of kWalkPause after a crash, when until the end nothing of what is counted can expire:
+// half of one processor.
 constexpr Duration kRecoveryPause = std::chrono::milliseconds(2);
 // Entries seen and not yet charged: bounds memory (40 bytes each).
 constexpr std::size_t kSightsMax = 4096;
@@ -97,9 +96,9 @@ void Census::run() {
     }
     Duration wait{};
     if (step_made == Step::blocked) wait = Unit::kRetryFreeze;
-    if (entries_.load() - paused_at >= kBatch) {
+    if (entries_.load() - paused_at >= kWalkBatch) {
       paused_at = entries_.load();
-      wait = std::max(wait, adopting_ ? kPause : kRecoveryPause);
+      wait = std::max(wait, adopting_ ? kWalkPause : kRecoveryPause);
     }
     if (!pause(wait)) return;
   }

@@ -9,15 +9,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fs/pace.h"
 #include "fs/trash_names.h"
 #include "fs/tree.h"
 
 namespace ebbfs {
 namespace {
 
-// Entries between two pauses, and how long these are: about a tenth of one processor.
-constexpr std::uint64_t kBatch = 512;
-constexpr Duration kPause = std::chrono::milliseconds(10);
 // Counts of one unit until a difference that is another one each time is told as it is.
 constexpr int kCountsMax = 4;
 
@@ -270,9 +268,9 @@ void Checker::looked_at(std::uint64_t files) {
 
 bool Checker::throttle(std::uint64_t entries) {
   since_pause_ += entries;
-  if (since_pause_ < kBatch) return !stopping();
+  if (since_pause_ < kWalkBatch) return !stopping();
   since_pause_ = 0;
-  return throttled_ ? pause(kPause) : !stopping();
+  return throttled_ ? pause(kWalkPause) : !stopping();
 }
 
 bool Checker::pause(Duration wait) {

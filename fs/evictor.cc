@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "fs/pace.h"
+
 namespace ebbfs {
 namespace {
 
@@ -16,9 +18,6 @@ constexpr Duration kLookEach = std::chrono::seconds(2);
 // mark alone.
 constexpr Duration kGaveUp = std::chrono::milliseconds(250);
 constexpr Duration kGaveUpLong = std::chrono::seconds(10);
-// Between deletions, while nobody waits for the space.
-constexpr std::size_t kBatch = 64;
-constexpr Duration kPause = std::chrono::milliseconds(5);
 // After a deletion, until the backing filesystem says that there is more room.
 constexpr int kFreedLooks = 40;
 // Units remembered as looked at for work; more cost a look twice.
@@ -201,7 +200,7 @@ bool Evictor::free_trash(Round& round) {
     return true;
   }
   if (!trash_.is_purging()) return false;
-  pause(kPause);
+  pause(kDeletionPause);
   return true;
 }
 
@@ -220,14 +219,14 @@ void Evictor::await_freed(const SpaceReading& before, const Usage& freed) {
   for (int i = 0; i < kFreedLooks && !stopping(); ++i) {
     const auto now = gate_.look();
     if (!now || now->reading.bytes.free - before.bytes.free >= freed.bytes.n / 2) return;
-    pause(kPause);
+    pause(kDeletionPause);
   }
 }
 
 bool Evictor::proceed(std::size_t& deleted) {
-  if (++deleted % kBatch != 0) return !stopping();
+  if (++deleted % kDeletionBatch != 0) return !stopping();
   serve(false, true);
-  if (!has_waiting()) pause(kPause);
+  if (!has_waiting()) pause(kDeletionPause);
   return !stopping();
 }
 

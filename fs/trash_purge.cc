@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "fs/describe.h"
+#include "fs/pace.h"
 #include "fs/purge.h"
 #include "fs/trash.h"
 #include "fs/trash_names.h"
@@ -14,9 +15,6 @@
 namespace ebbfs {
 namespace {
 
-// Some ten thousand deletions a second at most, and others get the disk in between.
-constexpr std::size_t kBatch = 64;
-constexpr Duration kPause = std::chrono::milliseconds(5);
 // After a deletion that failed (say on an immutable file).
 constexpr Duration kRetry = std::chrono::minutes(1);
 
@@ -54,8 +52,10 @@ void Trash::run() {
 
 bool Trash::pace() {
   const MutexLock lock(mu_);
-  if (++deleted_ % kBatch != 0 || hurried_.load(std::memory_order_relaxed)) return !stopping_;
-  const auto until = std::chrono::steady_clock::now() + kPause;
+  if (++deleted_ % kDeletionBatch != 0 || hurried_.load(std::memory_order_relaxed)) {
+    return !stopping_;
+  }
+  const auto until = std::chrono::steady_clock::now() + kDeletionPause;
   while (!stopping_ && changed_.wait_until(mu_, until)) {
   }
   return !stopping_;
