@@ -6,6 +6,8 @@
 #include <charconv>
 #include <optional>
 
+#include "fs/whole_number.h"
+
 namespace ebbfs {
 namespace {
 
@@ -57,17 +59,15 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
-std::string number(std::int64_t value) {
+std::string number_or_none(std::int64_t value) {
   return value == kUnlimited ? "none" : std::to_string(value);
 }
 
 // "none" is kUnlimited, which is also Duration::max() in nanoseconds.
 std::optional<std::int64_t> parse_number(std::string_view text) {
   if (text == "none") return kUnlimited;
-  std::int64_t value = 0;
-  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || at != text.data() + text.size() || value < 0) return {};
-  return value;
+  const auto value = whole_number<std::int64_t>(text);
+  return value && *value >= 0 ? value : std::nullopt;
 }
 
 bool set_field(QuotaRecord& quota, std::string_view key, std::int64_t value) {
@@ -124,9 +124,10 @@ std::string quotas_text(const std::vector<QuotaRecord>& quotas) {
     text += fmt::format(
         "bytes={} soft_bytes={} inodes={} soft_inodes={} grace_ns={} set_by={} set_at_ns={} "
         "scope={}\n",
-        number(limits.bytes), number(limits.soft_bytes), number(limits.inodes),
-        number(limits.soft_inodes), number(limits.grace.count()), quota.set_by,
-        quota.set_at.time_since_epoch().count(), escaped(quota.scope));
+        number_or_none(limits.bytes), number_or_none(limits.soft_bytes),
+        number_or_none(limits.inodes), number_or_none(limits.soft_inodes),
+        number_or_none(limits.grace.count()), quota.set_by, quota.set_at.time_since_epoch().count(),
+        escaped(quota.scope));
   }
   return text;
 }

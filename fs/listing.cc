@@ -8,12 +8,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 
 #include "fs/control.h"
 #include "fs/directory_reader.h"
 #include "fs/user_names.h"
+#include "fs/whole_number.h"
 
 namespace ebbfs {
 namespace {
@@ -62,10 +62,7 @@ std::optional<uid_t> user_of_scope(std::string_view scope) {
   constexpr std::string_view kPrefix = "user:";
   if (!scope.starts_with(kPrefix)) return {};
   scope.remove_prefix(kPrefix.size());
-  uid_t uid = 0;
-  const auto [at, error] = std::from_chars(scope.data(), scope.data() + scope.size(), uid);
-  if (error != std::errc() || at != scope.data() + scope.size()) return {};
-  return uid;
+  return whole_number<uid_t>(scope);
 }
 
 std::int64_t sort_key(WallTime time) { return time.time_since_epoch().count(); }

@@ -20,7 +20,7 @@ double seconds(WallTime time) {
 double seconds(const std::optional<WallTime>& time) { return time ? seconds(*time) : 0; }
 
 template <typename Number>
-double number(Number value) {
+double as_double(Number value) {
   return static_cast<double>(value);
 }
 
@@ -30,7 +30,7 @@ void add_state(MetricFamilies& all, const StatusView& status) {
   all.gauge("ebbfs_provisional", "1 while usage is still being counted.",
             status.provisional ? 1 : 0);
   all.gauge("ebbfs_degraded", "How many troubles `ebbctl status` tells of.",
-            number(status.degraded.size()));
+            as_double(status.degraded.size()));
   all.gauge("ebbfs_index_rebuilt_timestamp_seconds",
             "When a lost index was last replaced by a new one, 0 when that never was.",
             seconds(status.index_rebuilt));
@@ -43,40 +43,43 @@ void add_state(MetricFamilies& all, const StatusView& status) {
 void add_space(MetricFamilies& all, const StatusView& status, const Usage& charged) {
   const VolumeView& volume = status.volume;
   all.gauge("ebbfs_volume_size_bytes", "Size of the backing filesystem.",
-            number(volume.bytes_total.n));
-  all.gauge("ebbfs_volume_free_bytes", "What users can still write.", number(volume.bytes_free.n));
+            as_double(volume.bytes_total.n));
+  all.gauge("ebbfs_volume_free_bytes", "What users can still write.",
+            as_double(volume.bytes_free.n));
   all.gauge("ebbfs_volume_inodes", "Inodes of the backing filesystem, 0 without a limit.",
-            number(volume.inodes_total));
+            as_double(volume.inodes_total));
   all.gauge("ebbfs_volume_free_inodes", "Of them, those that users can still make.",
-            number(volume.inodes_free));
+            as_double(volume.inodes_free));
   all.gauge("ebbfs_charged_bytes", "Charged to the volume, trash among it.",
-            number(charged.bytes.n));
-  all.gauge("ebbfs_charged_inodes", "The same in inodes.", number(charged.inodes));
+            as_double(charged.bytes.n));
+  all.gauge("ebbfs_charged_inodes", "The same in inodes.", as_double(charged.inodes));
   all.gauge("ebbfs_space_waiting_requests", "Requests that wait for space.",
-            number(status.space.waiting));
+            as_double(status.space.waiting));
   all.counter("ebbfs_space_refused_total", "Requests that met ENOSPC.",
-              number(status.space.refused));
+              as_double(status.space.refused));
   all.counter("ebbfs_evicted_units_total", "Units removed for their space.",
-              number(status.space.evicted_units));
-  all.counter("ebbfs_evicted_bytes_total", "What they held.", number(status.space.evicted_bytes.n));
-  all.gauge("ebbfs_trash_bytes", "Charged to what is in the trash.", number(status.trash.bytes.n));
-  all.gauge("ebbfs_trash_units", "Things in the trash.", number(status.trash.units));
+              as_double(status.space.evicted_units));
+  all.counter("ebbfs_evicted_bytes_total", "What they held.",
+              as_double(status.space.evicted_bytes.n));
+  all.gauge("ebbfs_trash_bytes", "Charged to what is in the trash.",
+            as_double(status.trash.bytes.n));
+  all.gauge("ebbfs_trash_units", "Things in the trash.", as_double(status.trash.units));
   all.gauge("ebbfs_trash_reclaimable_bytes", "Of it, what can be deleted at once.",
-            number(status.trash.reclaimable_bytes.n));
+            as_double(status.trash.reclaimable_bytes.n));
 }
 
 void add_classes(MetricFamilies& all, const StatusView& status) {
   for (const ClassView& one : status.classes) {
-    all.gauge("ebbfs_class_units", "Units or locks of a class.", number(one.units),
+    all.gauge("ebbfs_class_units", "Units or locks of a class.", as_double(one.units),
               {"class", one.name});
   }
   for (const ClassView& one : status.classes) {
-    all.gauge("ebbfs_class_bytes", "Charged to the units of a class.", number(one.usage.bytes.n),
+    all.gauge("ebbfs_class_bytes", "Charged to the units of a class.", as_double(one.usage.bytes.n),
               {"class", one.name});
   }
   for (const ClassView& one : status.classes) {
     all.gauge("ebbfs_class_inodes", "Inodes charged to the units of a class; locks.",
-              number(one.usage.inodes), {"class", one.name});
+              as_double(one.usage.inodes), {"class", one.name});
   }
 }
 
@@ -95,15 +98,16 @@ void add_removals(MetricFamilies& all, const StatusView& status,
   for (const auto& [of, one] : rows) {
     const std::vector<MetricLabel> labels = {{"class", one.class_name},
                                              {"reason", std::string(to_string(one.reason))}};
-    all.counter("ebbfs_removals_total", "Units and locks removed.", number(one.count), labels);
+    all.counter("ebbfs_removals_total", "Units and locks removed.", as_double(one.count), labels);
   }
   for (const auto& [of, one] : rows) {
     const std::vector<MetricLabel> labels = {{"class", one.class_name},
                                              {"reason", std::string(to_string(one.reason))}};
-    all.counter("ebbfs_removed_bytes_total", "What they held.", number(one.usage.bytes.n), labels);
+    all.counter("ebbfs_removed_bytes_total", "What they held.", as_double(one.usage.bytes.n),
+                labels);
   }
-  all.gauge("ebbfs_due_units", "Units past their deadline.", number(status.due.units));
-  all.gauge("ebbfs_due_bytes", "What they hold.", number(status.due.bytes.n));
+  all.gauge("ebbfs_due_units", "Units past their deadline.", as_double(status.due.units));
+  all.gauge("ebbfs_due_bytes", "What they hold.", as_double(status.due.bytes.n));
   all.gauge("ebbfs_expiry_overdue_seconds",
             "How late the oldest removal is that nothing holds back.",
             std::chrono::duration<double>(status.overdue).count());
@@ -116,24 +120,25 @@ void add_counting(MetricFamilies& all, const StatusView& status) {
   all.gauge("ebbfs_census_running", "1 while content is walked to be adopted or counted again.",
             status.adoption.running ? 1 : 0);
   all.gauge("ebbfs_census_entries", "What that walk has seen so far.",
-            number(status.adoption.entries));
+            as_double(status.adoption.entries));
   all.gauge("ebbfs_check_running", "1 while `ebbctl check` counts.", status.check.running ? 1 : 0);
   all.gauge("ebbfs_check_progress_ratio", "How far the running check is; of the last one, 1.",
-            number(status.check.percent) / 100);
+            as_double(status.check.percent) / 100);
   all.gauge("ebbfs_check_differences", "Scopes that the last check found wrong.",
-            number(status.check.differences));
+            as_double(status.check.differences));
   all.gauge("ebbfs_check_last_timestamp_seconds",
             "When a check last ended, 0 when none did since the start.",
             seconds(status.check.finished));
 }
 
 void add_process(MetricFamilies& all, const StatusView& status) {
-  all.gauge("ebbfs_open_files", "Files open through the mount.", number(status.open_files));
-  all.gauge("ebbfs_known_inodes", "Inodes that the kernel knows.", number(status.known_inodes));
-  all.gauge("process_open_fds", "Descriptors that the daemon has open.", number(status.fds.used));
-  all.gauge("process_max_fds", "Descriptors that it may have open.", number(status.fds.limit));
+  all.gauge("ebbfs_open_files", "Files open through the mount.", as_double(status.open_files));
+  all.gauge("ebbfs_known_inodes", "Inodes that the kernel knows.", as_double(status.known_inodes));
+  all.gauge("process_open_fds", "Descriptors that the daemon has open.",
+            as_double(status.fds.used));
+  all.gauge("process_max_fds", "Descriptors that it may have open.", as_double(status.fds.limit));
   all.gauge("process_resident_memory_bytes", "Memory of the daemon that is in RAM.",
-            number(resident_bytes()));
+            as_double(resident_bytes()));
 }
 
 class VolumeMetrics final : public prometheus::Collectable {
@@ -149,7 +154,7 @@ class VolumeMetrics final : public prometheus::Collectable {
     add_removals(all, status, sources_.removals());
     for (const auto& [kind, count] : sources_.quota_denials()) {
       all.counter("ebbfs_quota_denials_total", "Requests that a limit refused, by kind of scope.",
-                  number(count), {{"scope", kind}});
+                  as_double(count), {{"scope", kind}});
     }
     add_counting(all, status);
     add_process(all, status);
@@ -160,7 +165,7 @@ class VolumeMetrics final : public prometheus::Collectable {
  private:
   void add_requests(MetricFamilies& all, const StatusView& status) const {
     for (const RequestsView& one : status.requests) {
-      all.counter("ebbfs_requests_total", "Requests of the kernel.", number(one.count),
+      all.counter("ebbfs_requests_total", "Requests of the kernel.", as_double(one.count),
                   {{"op", one.op}});
     }
     for (std::size_t i = 0; i < kRequestKinds; ++i) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -14,6 +13,7 @@
 
 #include "fs/directory_reader.h"
 #include "fs/unique_fd.h"
+#include "fs/whole_number.h"
 
 namespace ebbfs {
 namespace {
@@ -56,9 +56,8 @@ std::vector<pid_t> all_processes() {
   std::vector<pid_t> processes;
   if (!proc.valid()) return processes;
   for (const std::string& name : names_in(proc.get()).value_or(std::vector<std::string>())) {
-    pid_t pid = 0;
-    const char* const end = name.data() + name.size();
-    if (std::from_chars(name.data(), end, pid).ptr == end && pid > 0) processes.push_back(pid);
+    const auto pid = whole_number<pid_t>(name);
+    if (pid && *pid > 0) processes.push_back(*pid);
   }
   std::ranges::sort(processes);
   return processes;

@@ -13,6 +13,8 @@
 #include <charconv>
 #include <utility>
 
+#include "fs/whole_number.h"
+
 namespace ebbfs {
 namespace {
 
@@ -28,12 +30,9 @@ std::string_view take(std::string_view& text, char separator) {
 }
 
 template <typename Number>
-std::optional<Number> number(std::string_view text) {
+std::optional<Number> number_after_blanks(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  Number value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  return whole_number<Number>(text);
 }
 
 // Undoes the octal escapes (\040 for a blank) of mountinfo.
@@ -79,15 +78,15 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
     return std::nullopt;
   }
   ProcStat stat;
-  const auto pid = number<pid_t>(text.substr(0, open == 0 ? 0 : open - 1));
+  const auto pid = number_after_blanks<pid_t>(text.substr(0, open == 0 ? 0 : open - 1));
   stat.comm = text.substr(open + 1, std::min(close - open - 1, kCommMax));
   auto rest = text.substr(close + 2);
   if (rest.ends_with('\n')) rest.remove_suffix(1);
   std::array<std::string_view, 50> fields;  // field 3 first
   for (auto& field : fields) field = take(rest, ' ');
-  const auto ppid = number<pid_t>(fields[4 - 3]);
-  const auto start_time = number<std::uint64_t>(fields[22 - 3]);
-  const auto exit_code = number<int>(fields[52 - 3]);
+  const auto ppid = number_after_blanks<pid_t>(fields[4 - 3]);
+  const auto start_time = number_after_blanks<std::uint64_t>(fields[22 - 3]);
+  const auto exit_code = number_after_blanks<int>(fields[52 - 3]);
   if (!pid || fields[0].size() != 1 || !ppid || !start_time || !exit_code) return std::nullopt;
   stat.pid = *pid;
   stat.state = fields[0].front();
@@ -103,8 +102,9 @@ std::optional<ProcStatus> parse_status(std::string_view text) {
   while (!text.empty()) {
     auto value = take(text, '\n');
     const auto key = take(value, ':');  // the first line's name has its newlines escaped
-    if (key == "Tgid") tgid = number<pid_t>(value);
-    if (key == "NSpid") ns_pid = number<std::int32_t>(value.substr(value.find_last_of('\t') + 1));
+    if (key == "Tgid") tgid = number_after_blanks<pid_t>(value);
+    if (key == "NSpid")
+      ns_pid = number_after_blanks<std::int32_t>(value.substr(value.find_last_of('\t') + 1));
   }
   if (!tgid) return std::nullopt;
   // NSpid is absent without CONFIG_PID_NS; then there is one namespace.

@@ -21,6 +21,8 @@
 #include <thread>
 #include <utility>
 
+#include "fs/whole_number.h"
+
 namespace ebbfs {
 namespace {
 
@@ -47,10 +49,8 @@ Result<std::optional<pid_t>> next_number(DIR* dir) {
       if (errno != 0) return fail_errno();
       return std::nullopt;
     }
-    const std::string_view name = static_cast<const char*>(entry->d_name);
-    pid_t value = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
-    if (error == std::errc{} && end == name.data() + name.size()) return value;
+    const auto number = whole_number<pid_t>(static_cast<const char*>(entry->d_name));
+    if (number) return number;
   }
 }
 

@@ -4,13 +4,13 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "fs/space_gate.h"
+#include "fs/whole_number.h"
 #include "policy/space.h"
 
 namespace ebbfs {
@@ -34,13 +34,6 @@ void keep_largest(std::vector<Sampled>& all) {
 std::optional<std::string_view> after(std::string_view prefix, std::string_view scope) {
   if (!scope.starts_with(prefix)) return std::nullopt;
   return scope.substr(prefix.size());
-}
-
-std::optional<uid_t> number_in(std::string_view text) {
-  uid_t number = 0;
-  const auto [at, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || at != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 // The newest event that the newest sample of `tier` knows; nothing where there is no sample.
@@ -186,7 +179,7 @@ void Sampler::sample_scopes(HistorySample& sample) const {
     const Usage usage = at_least_zero(scope.usage);
     if (usage == Usage{}) continue;
     if (const auto user = after("user:", scope.name)) {
-      if (const auto uid = number_in(*user)) sample.users.push_back({*uid, usage});
+      if (const auto uid = whole_number<uid_t>(*user)) sample.users.push_back({*uid, usage});
     } else if (const auto job = after("job:", scope.name)) {
       sample.jobs.push_back({std::string(*job), usage});
     }

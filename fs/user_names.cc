@@ -5,12 +5,12 @@
 #include <pwd.h>
 
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
 
+#include "fs/whole_number.h"
 #include "index/mutex.h"
 
 namespace ebbfs {
@@ -18,14 +18,6 @@ namespace {
 
 // Groups come with their members.
 constexpr std::size_t kGroupBuffer = 64 * 1024;
-
-std::optional<std::uint32_t> number(const std::string& text) {
-  std::uint32_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || at != end) return {};
-  return value;
-}
 
 std::string look_up_user(uid_t uid) {
   std::array<char, 4096> buffer;
@@ -80,7 +72,7 @@ std::optional<uid_t> user_id(const std::string& name_or_uid) {
       found != nullptr) {
     return found->pw_uid;
   }
-  return number(name_or_uid);
+  return whole_number<uid_t>(name_or_uid);
 }
 
 std::string group_name(gid_t gid) {
@@ -101,7 +93,7 @@ std::optional<gid_t> group_id(const std::string& name_or_gid) {
       found != nullptr) {
     return found->gr_gid;
   }
-  return number(name_or_gid);
+  return whole_number<gid_t>(name_or_gid);
 }
 
 }  // namespace ebbfs
