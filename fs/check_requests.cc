@@ -10,7 +10,7 @@ namespace ebbfs {
 namespace {
 
 // Never 100 while it runs: files come while they are counted.
-std::int64_t percent_of(const Checker::Progress& progress) {
+std::int64_t percent_done(const Checker::Progress& progress) {
   if (!progress.running) return 100;
   const std::uint64_t expected = std::max<std::uint64_t>(progress.expected, 1);
   return static_cast<std::int64_t>(std::min<std::uint64_t>(progress.files * 100 / expected, 99));
@@ -22,7 +22,7 @@ RecountView view_of(const Checker::Progress& progress) {
   view.running = progress.running;
   view.repair = progress.repair;
   view.given_up = progress.given_up;
-  view.percent = percent_of(progress);
+  view.percent = percent_done(progress);
   view.files = static_cast<std::int64_t>(progress.files);
   view.expected = static_cast<std::int64_t>(progress.expected);
   view.units = static_cast<std::int64_t>(progress.units);
@@ -88,7 +88,7 @@ LastCheckView Control::last_check() const {
   LastCheckView view;
   view.running = progress.running;
   if (progress.token == 0 || progress.running) {
-    view.percent = progress.running ? percent_of(progress) : 0;
+    view.percent = progress.running ? percent_done(progress) : 0;
     return view;
   }
   view.percent = 100;

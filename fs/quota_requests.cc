@@ -28,14 +28,6 @@ LimitView limit_view(std::int64_t used, std::int64_t hard, std::int64_t soft, Du
   return view;
 }
 
-std::optional<std::int64_t> percent_of(const LimitView& view) {
-  const auto limit = view.hard ? view.hard : view.soft;
-  if (!limit) return {};
-  if (*limit == 0) return view.used > 0 ? 100 : 0;
-  return static_cast<std::int64_t>(100.0 * static_cast<double>(view.used) /
-                                   static_cast<double>(*limit));
-}
-
 QuotaView view_of(const Quotas::Row& row) {
   const ScopeLimits& limits = row.quota.limits;
   QuotaView view;
@@ -44,7 +36,7 @@ QuotaView view_of(const Quotas::Row& row) {
                           row.over_soft.bytes);
   view.inodes = limit_view(row.usage.inodes, limits.inodes, limits.soft_inodes, limits.grace,
                            row.over_soft.inodes);
-  view.percent = std::max(percent_of(view.bytes), percent_of(view.inodes));
+  view.percent = Quotas::percent_held(row.usage, limits);
   if (limits.grace != kNoLimit) view.grace = limits.grace;
   switch (row.quota.origin) {
     case QuotaInForce::Origin::none:

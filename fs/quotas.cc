@@ -17,17 +17,11 @@ constexpr std::array kWarnAt = {100, 90, 80};
 // A warning may come again when usage has fallen this far below.
 constexpr int kRearmPercent = 5;
 
-int percent_of(std::int64_t held, std::int64_t hard, std::int64_t soft) {
+std::optional<std::int64_t> percent_of(std::int64_t held, std::int64_t hard, std::int64_t soft) {
   const std::int64_t limit = hard != kUnlimited ? hard : soft;
-  if (limit == kUnlimited) return 0;
+  if (limit == kUnlimited) return {};
   if (limit == 0) return held > 0 ? 100 : 0;
-  return static_cast<int>(
-      std::min(100.0, 100.0 * static_cast<double>(held) / static_cast<double>(limit)));
-}
-
-int percent_of(const Usage& usage, const ScopeLimits& limits) {
-  return std::max(percent_of(usage.bytes.n, limits.bytes, limits.soft_bytes),
-                  percent_of(usage.inodes, limits.inodes, limits.soft_inodes));
+  return static_cast<std::int64_t>(100.0 * static_cast<double>(held) / static_cast<double>(limit));
 }
 
 std::string part_of(std::int64_t held, std::int64_t hard, std::int64_t soft, bool bytes) {
@@ -93,6 +87,11 @@ std::string Quotas::shown(const std::string& scope) {
   const auto id = static_cast<uid_t>(std::stoul(scope.substr(colon + 1)));
   const std::string name = kind == "user" ? user_name(id) : group_name(id);
   return name.empty() ? scope : kind + ":" + name;
+}
+
+std::optional<std::int64_t> Quotas::percent_held(const Usage& usage, const ScopeLimits& limits) {
+  return std::max(percent_of(usage.bytes.n, limits.bytes, limits.soft_bytes),
+                  percent_of(usage.inodes, limits.inodes, limits.soft_inodes));
 }
 
 std::shared_ptr<const QuotaTable> Quotas::table() const {
@@ -258,7 +257,8 @@ void Quotas::watch() {
 void Quotas::watch_one(const Named& named) {
   const Account& account = *named.account;
   const std::uint64_t refusals = account.refusals();
-  int percent = percent_of(account.usage(), account.limits());
+  auto percent =
+      std::min<std::int64_t>(percent_held(account.usage(), account.limits()).value_or(0), 100);
   const auto known = warned_.find(named.scope);
   if (known == warned_.end() && percent < kWarnAt.back() && refusals == 0 &&
       account.over_soft() == Account::OverSoft{}) {

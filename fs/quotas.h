@@ -50,6 +50,11 @@ class Quotas {
   // For people: "user:ci" again.
   [[nodiscard]] static std::string shown(const std::string& scope);
 
+  // How much of the nearest limit is held; a hard limit counts before a soft one. Nothing where
+  // there is none.
+  [[nodiscard]] static std::optional<std::int64_t> percent_held(const Usage& usage,
+                                                                const ScopeLimits& limits);
+
   // Of a canonical scope, which may be a default ("user:*"). Errors: those of the index; then
   // nothing changed.
   [[nodiscard]] Status set(const std::string& scope, const ScopeLimits& limits, uid_t by)
