@@ -9,31 +9,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "fs/proc_files.h"
 #include "fs/tree.h"
 
 namespace ebbfs {
 namespace {
-
-// An administrative entry has some ten files.
-constexpr std::size_t kAdminInodesMax = 4096;
-
-// proc(5) writes blanks, line ends and backslashes in mountinfo as \ooo.
-std::string unescaped(std::string_view field) {
-  std::string text;
-  for (std::size_t i = 0; i < field.size(); ++i) {
-    const auto is_octal = [&](std::size_t at) {
-      return at < field.size() && field[at] >= '0' && field[at] <= '7';
-    };
-    if (field[i] == '\\' && is_octal(i + 1) && is_octal(i + 2) && is_octal(i + 3)) {
-      const int value = (field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 + (field[i + 3] - '0');
-      text.push_back(static_cast<char>(value));
-      i += 3;
-    } else {
-      text.push_back(field[i]);
-    }
-  }
-  return text;
-}
 
 // The fifth field of each line: mount points.
 std::optional<std::vector<std::string>> list_mountpoints(const std::string& mountinfo) {
@@ -45,7 +25,7 @@ std::optional<std::vector<std::string>> list_mountpoints(const std::string& moun
     std::string field;
     for (int i = 0; i < 5; ++i) fields >> field;
     if (!fields) return std::nullopt;
-    mountpoints.push_back(unescaped(field));
+    mountpoints.push_back(unescaped_mount_field(field));
   }
   if (in.bad()) return std::nullopt;
   return mountpoints;

@@ -10,6 +10,7 @@
 // for. Stateless: any thread.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,9 @@ struct GitAdmin {
   bool locked = false;     // by `git worktree lock`
   std::string locked_why;  // the first line of what was said then
 };
+
+// Such an entry has some ten files; one with more is left to git.
+inline constexpr std::size_t kAdminInodesMax = 4096;
 
 // The entry of the worktree whose top is `name` in the directory `dir` and has `path` on the
 // volume. Nothing when the top is no worktree, or its entry is not on the volume, or there is any

@@ -38,7 +38,7 @@ bool has(const std::vector<std::string>& options, std::string_view wanted) {
 }
 
 // Commas separate options, so one inside a value is escaped.
-std::string escaped(std::string_view value) {
+std::string option_value(std::string_view value) {
   std::string text;
   for (const char c : value) {
     if (c == ',' || c == '\\') text.push_back('\\');
@@ -49,7 +49,7 @@ std::string escaped(std::string_view value) {
 
 std::string option_string(const MountOptions& options) {
   std::string text = "allow_other,default_permissions,subtype=ebbfs,fsname=";
-  text += escaped(options.source);
+  text += option_value(options.source);
   // libfuse adds nosuid and nodev for everybody; a filesystem in place of a disk is as the disk was
   // unless told otherwise.
   if (!has(options.options, "nosuid")) text += ",suid";

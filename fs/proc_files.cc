@@ -35,24 +35,6 @@ std::optional<Number> number_after_blanks(std::string_view text) {
   return whole_number<Number>(text);
 }
 
-// Undoes the octal escapes (\040 for a blank) of mountinfo.
-std::string unescape(std::string_view text) {
-  const auto octal = [&](std::size_t i) {
-    return text[i] >= '0' && text[i] <= '7' ? text[i] - '0' : -1;
-  };
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size() && octal(i + 1) >= 0 && octal(i + 2) >= 0 &&
-        octal(i + 3) >= 0) {
-      out.push_back(static_cast<char>(octal(i + 1) * 64 + octal(i + 2) * 8 + octal(i + 3)));
-      i += 3;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
 std::optional<CgroupMount> parse_cgroup_mount_line(std::string_view line) {
   const auto separator = line.find(" - ");
   if (separator == std::string_view::npos) return std::nullopt;
@@ -61,8 +43,8 @@ std::optional<CgroupMount> parse_cgroup_mount_line(std::string_view line) {
   auto before = line.substr(0, separator);
   for (int i = 0; i < 3; ++i) take(before, ' ');  // mount id, parent id, device
   CgroupMount mount;
-  mount.root = unescape(take(before, ' '));
-  mount.path = unescape(take(before, ' '));
+  mount.root = unescaped_mount_field(take(before, ' '));
+  mount.path = unescaped_mount_field(take(before, ' '));
   if (mount.path.empty() || mount.root.empty()) return std::nullopt;
   return mount;
 }
@@ -117,6 +99,23 @@ std::string parse_cgroup_v2(std::string_view text) {
     if (line.starts_with("0::/")) return std::string(line.substr(3));
   }
   return {};
+}
+
+std::string unescaped_mount_field(std::string_view text) {
+  const auto octal = [&](std::size_t i) {
+    return text[i] >= '0' && text[i] <= '7' ? text[i] - '0' : -1;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size() && octal(i + 1) >= 0 && octal(i + 2) >= 0 &&
+        octal(i + 3) >= 0) {
+      out.push_back(static_cast<char>(octal(i + 1) * 64 + octal(i + 2) * 8 + octal(i + 3)));
+      i += 3;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
 }
 
 std::optional<CgroupMount> parse_cgroup_mount(std::string_view mountinfo) {

@@ -49,6 +49,9 @@ struct CgroupMount {
 [[nodiscard]] std::string parse_cgroup_v2(std::string_view text);
 // From proc(5) PID/mountinfo; one that shows all cgroups is preferred.
 [[nodiscard]] std::optional<CgroupMount> parse_cgroup_mount(std::string_view mountinfo);
+// A field of mountinfo as it was before proc(5) wrote its blanks, line ends and backslashes as
+// \040.
+[[nodiscard]] std::string unescaped_mount_field(std::string_view field);
 // "01234567-89ab-...": 32 hex digits, dashes anywhere between.
 [[nodiscard]] std::optional<BootId> parse_boot_id(std::string_view text);
 

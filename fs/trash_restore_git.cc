@@ -17,9 +17,7 @@
 namespace ebbfs {
 namespace {
 
-// An administrative entry has some ten files; one with more is left to git.
-constexpr std::size_t kAdminInodesMax = 4096;
-// Names tried for it.
+// Names tried for an administrative entry.
 constexpr int kNamesMax = 10'000;
 
 std::string errno_text(Errno error) { return std::strerror(code(error)); }
