@@ -39,6 +39,9 @@ struct Payer {
   gid_t gid;
 };
 
+// What a new name costs at first.
+inline constexpr Usage kOneInode{.bytes = {0}, .inodes = 1};
+
 class Accounting;
 
 // What moves a charge: the whole of one inode.

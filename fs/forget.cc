@@ -24,7 +24,6 @@ namespace ebbfs {
 namespace {
 
 constexpr std::size_t kNamesShown = 20;
-constexpr std::size_t kInodesMax = 500'000;
 
 int refuse(const std::string& why) {
   std::fprintf(stderr, "ebbfs: %s\n", why.c_str());
@@ -63,7 +62,7 @@ void tell_trash(const Backing& backing, const Paths& paths) {
   for (const std::string& name : *names) {
     if (++shown > kNamesShown) break;
     Usage held;
-    const auto inside = gather_tree(backing, backing.trash_dir(), name.c_str(), kInodesMax);
+    const auto inside = gather_tree(backing, backing.trash_dir(), name.c_str(), kTrashTreeMax);
     for (const TreeInode& inode : inside.value_or(std::vector<TreeInode>())) {
       held += charge_for(inode.attributes);
     }

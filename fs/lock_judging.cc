@@ -13,7 +13,7 @@ namespace ebbfs {
 namespace {
 
 // A directory with more in it is no lock.
-constexpr std::size_t kInodesMax = 4096;
+constexpr std::size_t kLockInodesMax = 4096;
 constexpr std::size_t kFirstLineMax = 256;
 constexpr Duration kBrakeRetry = std::chrono::seconds(10);
 
@@ -146,7 +146,7 @@ Answer LockReaper::is_open(InodeId id) {
 
 Answer LockReaper::directory_in_use(Judged& judged) {
   auto inside =
-      gather_tree(volume_.backing, judged.sight.dir(), judged.record.name.c_str(), kInodesMax);
+      gather_tree(volume_.backing, judged.sight.dir(), judged.record.name.c_str(), kLockInodesMax);
   if (!inside && inside.error() != Errno{E2BIG}) return Answer::unknown;
   judged.place = !inside || contains_unit(judged.record);
   if (judged.place) return Answer::no;

@@ -10,12 +10,6 @@
 #include "fs/virtual_files.h"
 
 namespace ebbfs {
-namespace {
-
-constexpr Usage kOneInode{.bytes = {0}, .inodes = 1};
-
-}  // namespace
-
 bool Filesystem::is_reserved(InodeId parent, const char* name) {
   return parent == kRootInode && std::strcmp(name, kStateDirName) == 0;
 }

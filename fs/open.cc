@@ -17,8 +17,6 @@
 namespace ebbfs {
 namespace {
 
-constexpr Usage kOneInode{.bytes = {0}, .inodes = 1};
-
 // What the backing file is opened with. Not O_APPEND and O_DIRECT: offsets and alignment are the
 // kernel's business, and mmap writeback comes unaligned.
 int backing_flags(int flags) {

@@ -20,8 +20,6 @@ namespace ebbfs {
 namespace {
 
 constexpr Duration kKeptAtLeast = std::chrono::hours(24);
-// What is larger is not counted, and cannot be restored: some 300 bytes of memory for each.
-constexpr std::size_t kInodesMax = 500'000;
 
 // The number that `name` begins with, if it is a name of the trash.
 std::optional<TrashId> number_of(std::string_view name) {
@@ -128,7 +126,7 @@ void Trash::count_strays() {
     const TrashId id = entry.record.id;
     const Backing& backing = volume_.backing;
     const auto inside =
-        gather_tree(backing, backing.trash_dir(), trash_name(id).c_str(), kInodesMax);
+        gather_tree(backing, backing.trash_dir(), trash_name(id).c_str(), kTrashTreeMax);
     if (inside) {
       UnitAccounts& accounts = entry.holder->accounts();
       for (const TreeInode& inode : *inside) {

@@ -14,10 +14,6 @@
 namespace ebbfs {
 namespace {
 
-WallTime wall_of(const statx_timestamp& stamp) {
-  return WallTime(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
-}
-
 class Gatherer {
  public:
   Gatherer(const Backing& backing, std::size_t max) : backing_(backing), max_(max) {}
@@ -111,6 +107,10 @@ Result<std::vector<std::string>> next_names(int fd) {
     }
   }
   return names;
+}
+
+WallTime wall_of(const statx_timestamp& stamp) {
+  return WallTime(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
 }
 
 WallTime modified(const Attributes& attributes) { return wall_of(attributes.stx_mtime); }

@@ -39,6 +39,7 @@ struct SplitPath {
 // been given. Errors: those of getdents64(2).
 [[nodiscard]] Result<std::vector<std::string>> next_names(int fd);
 
+[[nodiscard]] WallTime wall_of(const statx_timestamp& stamp);
 // The newer of content and attribute change.
 [[nodiscard]] WallTime newest_change(const Attributes& attributes);
 [[nodiscard]] WallTime modified(const Attributes& attributes);
@@ -59,6 +60,9 @@ struct TreeInode {
 // the answer to stay true has frozen the unit. Errors: E2BIG when there are more than `max`, or
 // when it is more than kSmallTreeDepth deep; those of the backing calls.
 inline constexpr int kSmallTreeDepth = 32;
+// Some 300 bytes of memory for each: what is larger in the trash is not counted, and
+// cannot be restored.
+inline constexpr std::size_t kTrashTreeMax = 500'000;
 [[nodiscard]] Result<std::vector<TreeInode>> gather_tree(const Backing& backing, int dir,
                                                          const char* name, std::size_t max);
 

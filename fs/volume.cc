@@ -4,13 +4,10 @@
 #include <fcntl.h>
 
 #include "fs/exports.h"
+#include "fs/tree.h"
 
 namespace ebbfs {
 namespace {
-
-WallTime wall_of(const statx_timestamp& stamp) {
-  return WallTime(std::chrono::seconds(stamp.tv_sec) + std::chrono::nanoseconds(stamp.tv_nsec));
-}
 
 // A unit that nobody recorded: made behind our back or before us. Its age is what its top shows;
 // the census refines it.
@@ -18,7 +15,7 @@ UnitRecord found_unit(const Attributes& attributes) {
   UnitRecord record;
   record.owner.uid = attributes.stx_uid;
   record.owner.gid = attributes.stx_gid;
-  record.last_used = std::max(wall_of(attributes.stx_ctime), wall_of(attributes.stx_mtime));
+  record.last_used = newest_change(attributes);
   record.created =
       (attributes.stx_mask & STATX_BTIME) != 0 ? wall_of(attributes.stx_btime) : record.last_used;
   return record;
