@@ -19,7 +19,7 @@ constexpr std::uint32_t kEventsMask = IN_MODIFY;
 constexpr std::uint32_t kParentMask = IN_DELETE | IN_ONLYDIR;
 
 // "/a" for "/a/b", "/" for "/a".
-std::string parent_of(const std::string& cgroup) {
+std::string parent_cgroup(const std::string& cgroup) {
   const auto slash = cgroup.rfind('/');
   return slash == 0 ? "/" : cgroup.substr(0, slash);
 }
@@ -124,7 +124,7 @@ Result<int> CgroupWatch::hold_events(const std::string& cgroup, int held) {
 // The same for the directory that it is removed from; counts one more holder unless `held`.
 Result<int> CgroupWatch::hold_parent(const std::string& cgroup, int held) {
   if (cgroup == "/" || cgroup == mount_->root) return -1;  // cannot be removed
-  const auto parent = parent_of(cgroup);
+  const auto parent = parent_cgroup(cgroup);
   const int wd = ::inotify_add_watch(inotify_.get(), directory(parent)->c_str(), kParentMask);
   if (wd < 0) return errno == ENOENT ? Result<int>(-1) : fail_errno();
   if (wd == held) return wd;

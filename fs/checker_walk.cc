@@ -19,7 +19,7 @@ constexpr Duration kBetweenFreezes = std::chrono::milliseconds(20);
 // Inodes seen before they are counted together.
 constexpr std::size_t kSeenMax = 4096;
 // Deeper trees cannot be named by a path at all.
-constexpr int kDepthMax = 4096;
+constexpr int kAncestorsMax = 4096;
 
 bool is_gone(Errno error) { return error == Errno{ENOENT} || error == Errno{ESTALE}; }
 
@@ -212,7 +212,7 @@ Result<bool> Checker::lies_in(const UnitRef& unit, int directory) const {
   const Backing& backing = volume_.backing;
   UniqueFd above;
   int at = directory;
-  for (int depth = 0; depth < kDepthMax; ++depth) {
+  for (int depth = 0; depth < kAncestorsMax; ++depth) {
     const auto attributes = backing.stat(at, "");
     if (!attributes) return std::unexpected(attributes.error());
     if (inode_id_of(backing, *attributes) == kRootInode) return unit->is_root();

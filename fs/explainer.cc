@@ -21,7 +21,7 @@ using std::chrono::days;
 // That usage is told of, beside the window.
 constexpr std::array<Duration, 4> kSpans = {days(1), days(3), days(7), days(30)};
 constexpr std::size_t kWorkMax = 100'000;
-constexpr std::size_t kEventsMax = 100'000;
+constexpr std::size_t kEventsTalliedMax = 100'000;
 // Of a kind of holder: so many that hold most, and so many more that have grown most.
 constexpr std::size_t kLargest = 4;
 constexpr std::size_t kGrown = 2;
@@ -250,7 +250,7 @@ void Explainer::tell_removed(const Caller& caller, const Trend& trend, ExplainVi
     removals = trend.removals();
   } else {
     RemovalTally tally;
-    const auto events = volume_.index.newest_events(kEventsMax);
+    const auto events = volume_.index.newest_events(kEventsTalliedMax);
     const WallTime from = earlier(view.time, view.since);
     const std::string own = "uid=" + std::to_string(caller.uid) + " ";
     for (const EventRecord& event : events.value_or(std::vector<EventRecord>{})) {

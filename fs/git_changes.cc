@@ -14,14 +14,14 @@ namespace ebbfs {
 namespace {
 
 // Each level keeps a descriptor open.
-constexpr int kDepthMax = 64;
+constexpr int kLevelsOpenMax = 64;
 
 using Change = OrUnknown<std::optional<std::string>>;
 using Entries = std::span<const GitIndexEntry>;
 
 constexpr std::uint32_t kGitLink = 0160000;  // a submodule's top
 
-std::unexpected<std::string> unknown(std::string_view path, std::string_view why) {
+std::unexpected<std::string> cannot_tell(std::string_view path, std::string_view why) {
   return std::unexpected(std::string(path) + std::string(why));
 }
 std::unexpected<std::string> over_bounds() { return std::unexpected(std::string(kOverBounds)); }
@@ -53,7 +53,7 @@ class Walk {
   // counts.
   Change visit(int dir, const std::string& prefix, Entries entries, bool ignored, int depth) {
     return with_patterns(dir, prefix, [&]() -> Change {
-      if (depth == kDepthMax) return over_bounds();
+      if (depth == kLevelsOpenMax) return over_bounds();
       std::vector<std::string_view> known;
       while (!entries.empty()) {
         const std::string_view rest = std::string_view(entries[0].path).substr(prefix.size());
@@ -84,10 +84,10 @@ class Walk {
     const auto text = read_git_file(backing_, dir, ".gitignore", GitIgnore::kTextMax);
     // Git does not follow a link here either.
     if (!text && text.error() != Errno{ELOOP} && text.error() != Errno{EINVAL}) {
-      return unknown(prefix, ".gitignore cannot be read");
+      return cannot_tell(prefix, ".gitignore cannot be read");
     }
     if (!text || !*text) return body();
-    if (!ignore_.push(prefix, **text)) return unknown(prefix, ".gitignore is too large");
+    if (!ignore_.push(prefix, **text)) return cannot_tell(prefix, ".gitignore is too large");
     Change change = body();
     ignore_.pop();
     return change;
@@ -99,11 +99,11 @@ class Walk {
     const auto attributes = backing_.stat(dir, name);
     if (!attributes) {
       if (is_missing(attributes.error())) return entry.path + " is gone";
-      return unknown(entry.path, " cannot be looked at");
+      return cannot_tell(entry.path, " cannot be looked at");
     }
     if (entry.mode == kGitLink && is_directory(*attributes)) {
       const auto filled = holds_anything(dir, name);
-      if (!filled || *filled) return unknown(entry.path, " is a submodule");
+      if (!filled || *filled) return cannot_tell(entry.path, " is a submodule");
       return std::nullopt;
     }
     if (!is_as_indexed(entry, *attributes)) return entry.path + " differs from git's index";
@@ -118,7 +118,7 @@ class Walk {
     if (!fd) {
       // ELOOP: a link has taken its place.
       if (!is_missing(fd.error()) && fd.error() != Errno{ELOOP}) {
-        return unknown(path, " cannot be opened");
+        return cannot_tell(path, " cannot be opened");
       }
       if (std::ranges::all_of(entries, &GitIndexEntry::unwatched)) return std::nullopt;
       return path + " is gone";
@@ -133,7 +133,7 @@ class Walk {
                         const std::vector<std::string_view>& known, int depth) {
     for (;;) {
       const auto names = next_names(dir);
-      if (!names) return unknown(prefix, " cannot be listed");
+      if (!names) return cannot_tell(prefix, " cannot be listed");
       if (names->empty()) return std::nullopt;
       for (const std::string& name : *names) {
         if (std::ranges::binary_search(known, std::string_view(name))) continue;
@@ -150,7 +150,7 @@ class Walk {
     const auto attributes = backing_.stat(dir, name.c_str());
     if (!attributes) {
       if (is_missing(attributes.error())) return std::nullopt;
-      return unknown(path, " cannot be looked at");
+      return cannot_tell(path, " cannot be looked at");
     }
     const bool directory = is_directory(*attributes);
     if (ignore_.ignores(path, directory)) return std::nullopt;
@@ -160,7 +160,7 @@ class Walk {
       return path + " was never added to git";
     }
     const auto fd = open_beneath(dir, name, O_RDONLY | O_DIRECTORY);
-    if (!fd || depth == kDepthMax) return unknown(path, " cannot be looked at");
+    if (!fd || depth == kLevelsOpenMax) return cannot_tell(path, " cannot be looked at");
     return with_patterns(fd->get(), path + "/",
                          [&] { return find_untracked(fd->get(), path + "/", {}, depth + 1); });
   }
@@ -188,7 +188,7 @@ OrUnknown<std::optional<std::string>> find_git_change(const Backing& backing, in
                                                       const GitIndex& index,
                                                       std::string_view exclude, GitBudget& budget) {
   Walk walk(backing, budget);
-  if (!walk.exclude(exclude)) return unknown("", "info/exclude is too large");
+  if (!walk.exclude(exclude)) return cannot_tell("", "info/exclude is too large");
   return walk.visit(top, "", index.entries, false, 0);
 }
 

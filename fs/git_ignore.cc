@@ -87,10 +87,10 @@ bool is_any_depth(std::string_view part) {
   return part.size() >= 2 && part.find_first_not_of('*') == kNone;
 }
 
-using Parts = std::span<const std::string>;
+using PatternParts = std::span<const std::string>;
 
 // Goes back to the last "**" only: an earlier one can take no more than that one could.
-bool matches_path(Parts parts, std::span<const std::string_view> names) {
+bool matches_path(PatternParts parts, std::span<const std::string_view> names) {
   std::size_t part = 0;
   std::size_t name = 0;
   std::optional<std::size_t> depth_part;

@@ -19,7 +19,7 @@ namespace ebbfs {
 namespace {
 
 constexpr std::size_t kUsersMax = 20;
-constexpr std::size_t kEventsMax = 100'000;
+constexpr std::size_t kEventsToldMax = 100'000;
 
 std::string filesystem_type(int fd) {
   struct statfs found;
@@ -264,8 +264,8 @@ ControlReply Control::locks(const Caller& caller, const ControlRequest& request)
 }
 
 ControlReply Control::events(const Caller& caller, const ControlRequest& request) {
-  const auto records = request.after ? volume_.index.events_after(*request.after, kEventsMax)
-                                     : volume_.index.newest_events(kEventsMax);
+  const auto records = request.after ? volume_.index.events_after(*request.after, kEventsToldMax)
+                                     : volume_.index.newest_events(kEventsToldMax);
   if (!records) {
     return refused("the journal cannot be read: errno " + std::to_string(code(records.error())));
   }

@@ -17,9 +17,7 @@ using Action = Verdict::Action;
 // Less than Unit::kPatience for a request that waits for the answer itself: its name comes again.
 constexpr Duration kRequestPatience = std::chrono::milliseconds(2);
 // Locks remembered as told of; more cost an event told twice.
-constexpr std::size_t kToldMax = 100'000;
-// Nothing is looked at again at once.
-constexpr Duration kAtLeast = std::chrono::milliseconds(1);
+constexpr std::size_t kLocksToldMax = 100'000;
 
 }  // namespace
 
@@ -80,7 +78,7 @@ void LockReaper::keep(const LockRef& lock, const Judged& judged) {
     return;
   }
   const WallTime next = judged.verdict.look_again;
-  reschedule(lock, next > now() ? next : later(now(), kAtLeast));
+  reschedule(lock, next > now() ? next : later(now(), kJudgedAgainAfter));
 }
 
 void LockReaper::drop(const LockRef& lock) {
@@ -213,7 +211,7 @@ Status LockReaper::remove_directory(const LockRef& lock, const UnitRef& unit, Ju
 }
 
 void LockReaper::would_remove(const LockRef& lock, const Judged& judged) {
-  if (told_.size() >= kToldMax) told_.clear();
+  if (told_.size() >= kLocksToldMax) told_.clear();
   if (told_.insert(raw(lock->id)).second) {
     journal(event_of(judged, EventRecord::Kind::would_remove));
   }

@@ -12,7 +12,7 @@ namespace ebbfs {
 namespace {
 
 constexpr std::size_t kEntriesMin = 2 * ProcessCache::kAncestorsMax;  // a chain must fit
-constexpr std::size_t kThreadsMax = 4096;
+constexpr std::size_t kThreadsKeptMax = 4096;
 constexpr std::size_t kCgroupsMax = 1024;
 // Every step towards an answer reads one thing; more steps than this mean that processes come and
 // go faster than they can be read.
@@ -114,7 +114,7 @@ CallerIdentity ProcessCache::last_known(pid_t tid) {
 }
 
 void ProcessCache::remember_thread(pid_t tid, const ProcessId& process) {
-  if (threads_.size() >= kThreadsMax && !threads_.contains(tid)) threads_.clear();
+  if (threads_.size() >= kThreadsKeptMax && !threads_.contains(tid)) threads_.clear();
   threads_.insert_or_assign(tid, process);
 }
 

@@ -11,7 +11,7 @@ namespace ebbfs {
 namespace {
 
 // Of directories below the top; each holds a descriptor and some names.
-constexpr int kDepthMax = 24;
+constexpr int kDescentMax = 24;
 
 class Purger {
  public:
@@ -30,7 +30,7 @@ class Purger {
 
  private:
   Status remove_directory(int dir, const char* name, const Attributes& attributes, int depth) {
-    if (depth == kDepthMax) return move_to_top(dir, name);
+    if (depth == kDescentMax) return move_to_top(dir, name);
     const auto fd = backing_.open_at(dir, name, O_RDONLY | O_DIRECTORY, 0);
     if (!fd) return std::unexpected(fd.error());
     if (depth == 0) top_ = fd->get();

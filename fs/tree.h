@@ -60,8 +60,8 @@ struct TreeInode {
 // the answer to stay true has frozen the unit. Errors: E2BIG when there are more than `max`, or
 // when it is more than kSmallTreeDepth deep; those of the backing calls.
 inline constexpr int kSmallTreeDepth = 32;
-// Some 300 bytes of memory for each: what is larger in the trash is not counted, and
-// cannot be restored.
+// Some 300 bytes of memory for each: what is larger in the trash is not counted, and cannot be
+// restored.
 inline constexpr std::size_t kTrashTreeMax = 500'000;
 [[nodiscard]] Result<std::vector<TreeInode>> gather_tree(const Backing& backing, int dir,
                                                          const char* name, std::size_t max);

@@ -20,10 +20,8 @@ using Action = Verdict::Action;
 constexpr Duration kRetryUnknown = std::chrono::seconds(1);
 // While removal is paused.
 constexpr Duration kRetryPaused = std::chrono::seconds(10);
-// Nothing is looked at again at once.
-constexpr Duration kAtLeast = std::chrono::milliseconds(1);
 // Units remembered as told of; more cost an event told twice.
-constexpr std::size_t kToldMax = 100'000;
+constexpr std::size_t kUnitsToldMax = 100'000;
 
 // What the clock says of a unit that is asked for: nothing.
 void forget_age(UnitRecord& record, ClassRule& rule) {
@@ -184,16 +182,16 @@ void UnitReaper::keep(const UnitRef& unit, const Judged& judged) {
     // The last close may have come just before it was waited for.
     const bool closed = unit->opens() == 0;
     if (closed) {
-      reschedule(unit, later(now(), kAtLeast));
+      reschedule(unit, later(now(), kJudgedAgainAfter));
       return;
     }
   }
   const WallTime next = judged.verdict.look_again;
-  reschedule(unit, next > now() ? next : later(now(), kAtLeast));
+  reschedule(unit, next > now() ? next : later(now(), kJudgedAgainAfter));
 }
 
 void UnitReaper::would_remove(const UnitRef& unit, const Judged& judged) {
-  if (told_.size() >= kToldMax) told_.clear();
+  if (told_.size() >= kUnitsToldMax) told_.clear();
   const auto [told, first] = told_.try_emplace(unit->id(), judged.record.last_used);
   if (first || told->second != judged.record.last_used) {
     told->second = judged.record.last_used;

@@ -3,6 +3,7 @@
 // The words that verdicts are made of. Values only.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -50,6 +51,9 @@ enum class Reason : std::uint8_t {
   if (wait == Duration::max() || start > WallTime::max() - wait) return kNever;
   return start + wait;
 }
+
+// Nothing that was judged is judged again at once.
+inline constexpr Duration kJudgedAgainAfter = std::chrono::milliseconds(1);
 
 // What to do with one unit or lock, and when to look again.
 struct Verdict {
