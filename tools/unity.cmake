@@ -28,8 +28,8 @@ function(ebbfs_names_of file out)
       string(REGEX REPLACE "^\\[\\[nodiscard]] |[({=;[].*" "" head "${line}")
       string(REGEX MATCH "[:A-Za-z_0-9]+ *$" name "${head}")
       string(STRIP "${name}" name)
-      # Members have their class's name before theirs; PrintTo is overloaded everywhere.
-      if(NOT name MATCHES "^$|::|^PrintTo$")
+      # Members have their class's name before theirs; some functions are overloaded everywhere.
+      if(NOT name MATCHES "^$|::|^(PrintTo|view_of)$")
         list(APPEND names ${name}=${file})
       endif()
     endif()
