@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 #include <thread>
 #include <vector>
@@ -26,11 +25,6 @@ using namespace std::chrono_literals;
 
 constexpr pid_t kRight = 1;
 constexpr pid_t kWrong = 2;
-
-unsigned from_environment(const char* name, unsigned otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : static_cast<unsigned>(std::strtoul(value, nullptr, 10));
-}
 
 using MakeWorker = std::unique_ptr<Worker> (*)(const std::string&, const std::string&);
 

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 
 #include "tests/crash/observed.h"
 #include "tests/support/each_filesystem.h"
@@ -25,15 +24,10 @@ double seconds_since(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
 }
 
-unsigned number(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? 0 : static_cast<unsigned>(std::strtoul(value, nullptr, 10));
-}
-
 TEST(RecoveryCost, IsThatOfTheUnitsInUse) {
-  const unsigned files = number("EBBFS_CRASH_FILES");
+  const unsigned files = from_environment("EBBFS_CRASH_FILES", 0);
   if (files == 0) GTEST_SKIP() << "set EBBFS_CRASH_FILES=500000";
-  const unsigned outside = number("EBBFS_CRASH_OUTSIDE");
+  const unsigned outside = from_environment("EBBFS_CRASH_OUTSIDE", 0);
   if (const auto why = MountedVolume::cannot_run("tmpfs")) GTEST_SKIP() << *why;
   MountedVolume volume({.size = "4G,nr_inodes=2000000"});
   volume.unmount();

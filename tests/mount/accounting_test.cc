@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kUnitsAndLocksPolicy = R"(
 [[class]]
 name = "tree"
 kind = "tree"
@@ -35,7 +35,7 @@ orphan_grace = "1h"
 class Accounting : public OnVolume {
  protected:
   void SetUp() override {
-    mount({.policy = kPolicy});
+    mount({.policy = kUnitsAndLocksPolicy});
     if (IsSkipped()) return;
     for (const char* dir : {"units", "other", "locks", "plain"}) {
       ASSERT_EQ(::mkdir(at(dir).c_str(), 0755), 0);

@@ -21,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kUnitsPolicy = R"(
 [[class]]
 name = "tree"
 kind = "tree"
@@ -33,7 +33,7 @@ class CheckCommand : public OnVolume, public testing::WithParamInterface<Ground>
  protected:
   void SetUp() override {
     mount({.filesystem = GetParam().filesystem,
-           .policy = kPolicy,
+           .policy = kUnitsPolicy,
            .transport = GetParam().transport});
     if (IsSkipped()) return;
     for (const char* dir : {"units", "other", "locks", "plain"}) {

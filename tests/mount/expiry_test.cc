@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kShortTtlPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -53,7 +53,7 @@ constexpr auto kWellPastTheDeadline = 3300ms;
 class Expiry : public OnVolume {
  protected:
   void SetUp() override {
-    mount({.policy = kPolicy});
+    mount({.policy = kShortTtlPolicy});
     if (IsSkipped()) return;
     ASSERT_EQ(::mkdir(at("worktrees").c_str(), 0755), 0);
     ASSERT_EQ(::mkdir(at("old").c_str(), 0755), 0);

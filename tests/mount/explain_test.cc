@@ -17,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kNothingKeptPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -31,7 +31,7 @@ keep = "0s"
 class ExplainTest : public OnVolume {
  protected:
   void SetUp() override {
-    mount({.policy = kPolicy});
+    mount({.policy = kNothingKeptPolicy});
     if (IsSkipped()) return;
     ASSERT_EQ(::mkdir(at("units").c_str(), 0777), 0);
     ASSERT_EQ(::chmod(at("units").c_str(), 0777), 0);

@@ -21,7 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kLongTtlPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -62,7 +62,8 @@ class MetricsTest : public OnVolume {
   void SetUp() override {
     port_ = free_port();
     ASSERT_NE(port_, 0);
-    mount({.policy = kPolicy, .arguments = {"--metrics", "127.0.0.1:" + std::to_string(port_)}});
+    mount({.policy = kLongTtlPolicy,
+           .arguments = {"--metrics", "127.0.0.1:" + std::to_string(port_)}});
     if (IsSkipped()) return;
     ASSERT_EQ(::mkdir(at("units").c_str(), 0777), 0);
   }

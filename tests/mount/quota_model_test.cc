@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <random>
 
 #include "tests/mount/quota_scopes.h"
@@ -24,16 +23,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-unsigned long from_environment(const char* name, unsigned long otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoul(text, nullptr, 10);
-}
-
 class QuotaModelTest : public OnVolume, public testing::WithParamInterface<Ground> {
  protected:
   void SetUp() override {
     mount({.filesystem = GetParam().filesystem, .size = "1G", .policy = kScopesPolicy});
-    seed_ = static_cast<unsigned>(from_environment("EBBFS_QUOTA_SEED", std::random_device()()));
+    seed_ = from_environment("EBBFS_QUOTA_SEED", std::random_device()());
     std::printf("EBBFS_QUOTA_SEED=%u\n", seed_);
   }
   // Trash is charged and not to be seen.

@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 using std::chrono::days;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kWorktreesAndCachesPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -119,7 +119,7 @@ const std::string kRight = "all is as it should be";
 class ReportTest : public OnVolume {
  protected:
   void SetUp() override {
-    mount({.policy = kPolicy});
+    mount({.policy = kWorktreesAndCachesPolicy});
     if (IsSkipped()) return;
     const Ran made = shell(
         "mkdir -p worktrees/a worktrees/b agents/ci-1/x && chmod -R 777 . &&"
@@ -184,7 +184,7 @@ TEST_F(ReportTest, TellsUsersWhatIsTheirs) {
 // A volume that has been used for three days, by a clock that the test moves.
 class LongHistoryTest : public testing::Test {
  protected:
-  LongHistoryTest() : rig_(kPolicy) {
+  LongHistoryTest() : rig_(kWorktreesAndCachesPolicy) {
     rig_.mount();
     auto sampler = Sampler::open(rig_.volume(), rig_.trash(), rig_.reaper(), rig_.faults);
     EXPECT_TRUE(sampler);

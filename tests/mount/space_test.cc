@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kSmallVolumePolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -41,7 +41,7 @@ constexpr const char* kSize = "128M";
 class Space : public OnVolume, public testing::WithParamInterface<Ground> {
  protected:
   void SetUp() override {
-    mount({.filesystem = GetParam().filesystem, .size = size(), .policy = kPolicy});
+    mount({.filesystem = GetParam().filesystem, .size = size(), .policy = kSmallVolumePolicy});
     if (IsSkipped()) return;
     ASSERT_EQ(::mkdir(at("worktrees").c_str(), 0755), 0);
     ASSERT_EQ(::mkdir(at("locks").c_str(), 0755), 0);
@@ -254,7 +254,10 @@ INSTANTIATE_TEST_SUITE_P(On, Space, testing::ValuesIn(kFilesystems), ground_name
 class FewInodes : public OnVolume, public testing::WithParamInterface<Ground> {
  protected:
   void SetUp() override {
-    mount({.filesystem = GetParam().filesystem, .size = "64M", .inodes = 2000, .policy = kPolicy});
+    mount({.filesystem = GetParam().filesystem,
+           .size = "64M",
+           .inodes = 2000,
+           .policy = kSmallVolumePolicy});
     if (IsSkipped()) return;
     ASSERT_EQ(shell("mkdir worktrees locks", volume_->path()).exit_code, 0);
   }

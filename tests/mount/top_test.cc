@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kLimitedJobsPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -111,7 +111,7 @@ std::vector<std::string> last_screen(std::string out) {
 class TopTest : public OnVolume {
  protected:
   void SetUp() override {
-    mount({.policy = kPolicy});
+    mount({.policy = kLimitedJobsPolicy});
     if (IsSkipped()) return;
     ASSERT_EQ(shell("mkdir -p agents/ci-1/a agents/ci-2/b", volume_->path()).exit_code, 0);
     ebbctl_ = std::string(std::getenv("EBBFS_BIN_DIR")) + "/ebbctl";

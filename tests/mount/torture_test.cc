@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <thread>
@@ -24,7 +23,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kTorturePolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -47,15 +46,10 @@ bytes = "2MiB"
 constexpr auto kOrphanGoes = 1s + 1s + 1s;
 constexpr std::int64_t kVolume = 64 << 20;
 
-unsigned from_environment(const char* name, unsigned otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : static_cast<unsigned>(std::strtoul(value, nullptr, 10));
-}
-
 class Torture : public OnVolume, public testing::WithParamInterface<Ground> {
  protected:
   void SetUp() override {
-    mount({.filesystem = GetParam().filesystem, .size = "64M", .policy = kPolicy});
+    mount({.filesystem = GetParam().filesystem, .size = "64M", .policy = kTorturePolicy});
     if (IsSkipped()) return;
     for (const char* dir : {"worktrees", "locks"}) ASSERT_EQ(::mkdir(at(dir).c_str(), 0755), 0);
     for (const std::string& unit : kept_) {

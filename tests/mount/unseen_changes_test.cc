@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::HasSubstr;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kBriefUnitsPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -43,7 +43,7 @@ match = ["locks/**"]
 class UnseenChanges : public OnVolume {
  protected:
   void SetUp() override {
-    mount({.policy = kPolicy});
+    mount({.policy = kBriefUnitsPolicy});
     if (IsSkipped()) return;
     run("mkdir -p worktrees/a worktrees/b worktrees/c brief locks plain && "
         "for u in a b c; do echo $u >worktrees/$u/file; done && echo x >plain/file");

@@ -34,6 +34,9 @@ struct Ran {
 [[nodiscard]] bool eventually(const std::function<bool()>& condition,
                               std::chrono::milliseconds patience);
 
+// The number in the environment variable `name`, `otherwise` where there is none.
+[[nodiscard]] unsigned from_environment(const char* name, unsigned otherwise);
+
 struct VolumeOptions {
   std::string filesystem = "tmpfs";  // "tmpfs", "ext4" or "xfs"
   std::string size = "512M";
