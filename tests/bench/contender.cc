@@ -22,12 +22,6 @@ using namespace std::chrono_literals;
 using test::eventually;
 using test::shell;
 
-void must(const std::string& command) {
-  if (const auto ran = shell(command); ran.exit_code != 0) {
-    throw std::runtime_error(command + ": " + ran.out);
-  }
-}
-
 std::string filled(std::string text, const std::string& key, const std::string& value) {
   for (std::size_t at = 0; (at = text.find(key, at)) != std::string::npos;) {
     text.replace(at, key.size(), value);
@@ -42,7 +36,7 @@ dev_t device_of(const std::string& path) {
 }
 
 // Limits that nobody reaches, on every scope: quotas are on, and are not what is measured.
-constexpr const char* kPolicy = R"(
+constexpr const char* kLimitsPolicy = R"(
 [[class]]
 name = "worktree"
 kind = "tree"
@@ -80,6 +74,11 @@ match = ["no-such-directory/*"]
 
 }  // namespace
 
+void must(const std::string& command, const std::string& directory) {
+  const auto ran = shell(command, directory);
+  if (ran.exit_code != 0) throw std::runtime_error(command + ": " + ran.out);
+}
+
 std::string Contender::missing() const {
   if (command.empty()) return {};
   const std::string program = command.substr(0, command.find(' '));
@@ -87,7 +86,7 @@ std::string Contender::missing() const {
 }
 
 std::vector<Contender> contenders(const std::string& binaries, const std::string& scratch) {
-  std::ofstream(scratch + "/policy.toml") << kPolicy;
+  std::ofstream(scratch + "/policy.toml") << kLimitsPolicy;
   std::ofstream(scratch + "/empty.toml") << kEmptyPolicy;
   const std::string ebbfs = binaries + "/ebbfs --foreground --transport ";
   const std::string policy = " --policy " + scratch + "/policy.toml {mount}";

@@ -13,6 +13,9 @@
 
 namespace ebbfs::bench {
 
+// Runs `command` in `directory`; throws std::runtime_error with what it said when it fails.
+void must(const std::string& command, const std::string& directory = "/");
+
 struct Contender {
   std::string name;   // column of the table: "ebbfs"
   std::string color;  // of its bars

@@ -22,7 +22,7 @@
 namespace ebbfs::bench {
 namespace {
 
-void must(bool done, const char* what) {
+void check(bool done, const char* what) {
   if (!done) throw std::runtime_error(std::string(what) + ": " + std::strerror(errno));
 }
 
@@ -44,14 +44,14 @@ struct Name {
 
 UniqueFd open_directory(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  must(fd.valid(), "open directory");
+  check(fd.valid(), "open directory");
   return fd;
 }
 
 void write_new(int dir, const char* name, const char* data, std::size_t bytes) {
   const UniqueFd fd(::openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  must(fd.valid(), "create");
-  must(::write(fd.get(), data, bytes) == static_cast<ssize_t>(bytes), "write");
+  check(fd.valid(), "create");
+  check(::write(fd.get(), data, bytes) == static_cast<ssize_t>(bytes), "write");
 }
 
 struct CloseDirectory {
@@ -61,7 +61,7 @@ using Listing = std::unique_ptr<DIR, CloseDirectory>;
 
 Listing listing_of(int fd) {
   Listing listing(::fdopendir(fd));
-  must(listing != nullptr, "fdopendir");
+  check(listing != nullptr, "fdopendir");
   return listing;
 }
 
@@ -75,11 +75,11 @@ int walk_below(int fd) {
   while (const dirent* entry = ::readdir(listing.get())) {
     if (is_dot(entry->d_name)) continue;
     struct stat found;
-    must(::fstatat(::dirfd(listing.get()), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0,
-         "stat");
+    check(::fstatat(::dirfd(listing.get()), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0,
+          "stat");
     if (S_ISDIR(found.st_mode)) {
       const int child = ::openat(::dirfd(listing.get()), entry->d_name, O_RDONLY | O_DIRECTORY);
-      must(child >= 0, "open directory");
+      check(child >= 0, "open directory");
       files += walk_below(child);
     } else {
       ++files;
@@ -97,7 +97,7 @@ void check_count(int found, int expected) {
 }  // namespace
 
 double make_files(const std::string& directory, int count, std::size_t bytes) {
-  must(::mkdir(directory.c_str(), 0755) == 0, "mkdir");
+  check(::mkdir(directory.c_str(), 0755) == 0, "mkdir");
   const UniqueFd dir = open_directory(directory);
   const std::string data(bytes, 'x');
   const Watch watch;
@@ -111,8 +111,8 @@ double read_files(const std::string& directory, int count, std::size_t bytes) {
   const Watch watch;
   for (int i = 0; i < count; ++i) {
     const UniqueFd fd(::openat(dir.get(), Name(i).text, O_RDONLY | O_CLOEXEC));
-    must(fd.valid(), "open");
-    must(::read(fd.get(), data.data(), bytes) == static_cast<ssize_t>(bytes), "read");
+    check(fd.valid(), "open");
+    check(::read(fd.get(), data.data(), bytes) == static_cast<ssize_t>(bytes), "read");
   }
   return watch.seconds();
 }
@@ -122,7 +122,7 @@ double statfs_calls(const std::string& directory, int count) {
   const Watch watch;
   for (int i = 0; i < count; ++i) {
     struct statvfs space;
-    must(::fstatvfs(dir.get(), &space) == 0, "statvfs");
+    check(::fstatvfs(dir.get(), &space) == 0, "statvfs");
   }
   return watch.seconds();
 }
@@ -132,7 +132,7 @@ double stat_files(const std::string& directory, int count) {
   const Watch watch;
   for (int i = 0; i < count; ++i) {
     struct stat found;
-    must(::fstatat(dir.get(), Name(i).text, &found, AT_SYMLINK_NOFOLLOW) == 0, "stat");
+    check(::fstatat(dir.get(), Name(i).text, &found, AT_SYMLINK_NOFOLLOW) == 0, "stat");
   }
   return watch.seconds();
 }
@@ -140,7 +140,7 @@ double stat_files(const std::string& directory, int count) {
 double remove_files(const std::string& directory, int count) {
   const UniqueFd dir = open_directory(directory);
   const Watch watch;
-  for (int i = 0; i < count; ++i) must(::unlinkat(dir.get(), Name(i).text, 0) == 0, "unlink");
+  for (int i = 0; i < count; ++i) check(::unlinkat(dir.get(), Name(i).text, 0) == 0, "unlink");
   return watch.seconds();
 }
 
@@ -151,7 +151,7 @@ double lock_cycles(const std::string& directory, int count) {
   const Watch watch;
   for (int i = 0; i < count; ++i) {
     write_new(dir.get(), name.c_str(), pid.data(), pid.size());
-    must(::unlinkat(dir.get(), name.c_str(), 0) == 0, "unlink");
+    check(::unlinkat(dir.get(), name.c_str(), 0) == 0, "unlink");
   }
   return watch.seconds();
 }
@@ -159,7 +159,7 @@ double lock_cycles(const std::string& directory, int count) {
 double list_names(const std::string& directory, int expected) {
   const Watch watch;
   const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  must(fd >= 0, "open directory");
+  check(fd >= 0, "open directory");
   const Listing listing = listing_of(fd);
   int names = 0;
   while (const dirent* entry = ::readdir(listing.get())) names += is_dot(entry->d_name) ? 0 : 1;
@@ -171,7 +171,7 @@ double list_names(const std::string& directory, int expected) {
 double walk(const std::string& directory, int expected) {
   const Watch watch;
   const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  must(fd >= 0, "open directory");
+  check(fd >= 0, "open directory");
   const int files = walk_below(fd);
   const double seconds = watch.seconds();
   check_count(files, expected);
@@ -181,10 +181,10 @@ double walk(const std::string& directory, int expected) {
 double in_processes(int processes, const std::function<void(int)>& work) {
   // All start when the pipe's writing end is closed.
   int ends[2];
-  must(::pipe(ends) == 0, "pipe");
+  check(::pipe(ends) == 0, "pipe");
   for (int i = 0; i < processes; ++i) {
     const pid_t child = ::fork();
-    must(child >= 0, "fork");
+    check(child >= 0, "fork");
     if (child != 0) continue;
     ::close(ends[1]);
     char nothing;
@@ -204,7 +204,7 @@ double in_processes(int processes, const std::function<void(int)>& work) {
   bool done = true;
   for (int i = 0; i < processes; ++i) {
     int status = 0;
-    must(::wait(&status) > 0, "wait");
+    check(::wait(&status) > 0, "wait");
     done &= status == 0;
   }
   const double seconds = watch.seconds();
@@ -215,10 +215,10 @@ double in_processes(int processes, const std::function<void(int)>& work) {
 void fill(const std::string& directory, int directories, int files) {
   for (int d = 0; d < directories; ++d) {
     const std::string path = directory + "/d" + std::to_string(d);
-    must(::mkdir(path.c_str(), 0755) == 0, "mkdir");
+    check(::mkdir(path.c_str(), 0755) == 0, "mkdir");
     const UniqueFd dir = open_directory(path);
     for (int f = 0; f < files; ++f) {
-      must(::mknodat(dir.get(), Name(f).text, S_IFREG | 0644, 0) == 0, "mknod");
+      check(::mknodat(dir.get(), Name(f).text, S_IFREG | 0644, 0) == 0, "mknod");
     }
   }
 }

@@ -34,7 +34,7 @@ using test::eventually;
 using test::shell;
 
 // Units in short/ live for 10 s; the others are not due while this runs.
-constexpr const char* kPolicy = R"(
+constexpr const char* kManyUnitsPolicy = R"(
 [volume]
 adopt_grace = "0s"
 brake_units = 1000000
@@ -61,18 +61,13 @@ double seconds_of(const std::function<void()>& work) {
   return now() - start;
 }
 
-void must(const std::string& command) {
-  const auto ran = shell(command);
-  if (ran.exit_code != 0) throw std::runtime_error(command + ": " + ran.out);
-}
-
 // An ebbfs at work, and what its own accounts say.
 class Volume {
  public:
   Volume(const std::string& binaries, const std::string& scratch, std::string backing)
       : binaries_(binaries), backing_(std::move(backing)) {
     const std::string policy = scratch + "/scale.toml";
-    std::ofstream(policy) << kPolicy;
+    std::ofstream(policy) << kManyUnitsPolicy;
     contender_.name = "ebbfs";
     contender_.command = binaries + "/ebbfs --foreground --policy " + policy + " {mount}";
     contender_.in_place = true;
