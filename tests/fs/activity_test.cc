@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const char* const kPolicy = R"(
+const char* const kJobsPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -24,7 +24,7 @@ ttl = "1h"
 
 class ActivityTest : public testing::Test {
  protected:
-  ActivityTest() : rig_(kPolicy) {
+  ActivityTest() : rig_(kJobsPolicy) {
     rig_.mount();
     for (const char* dir : {"agents", "agents/ci-1", "agents/ci-2"}) {
       EXPECT_TRUE(rig_.make_dir(dir));

@@ -10,20 +10,13 @@
 #include <thread>
 #include <vector>
 
+#include "tests/fs/six_directories.h"
 #include "tests/support/volume_rig.h"
 
 namespace ebbfs {
 namespace {
 
-constexpr int kDirectories = 6;
 constexpr int kFiles = 8;
-
-std::string directory(int number) {
-  // Two plain ones, and four in two units.
-  constexpr const char* kNames[kDirectories] = {
-      "plain", "plain/sub", "worktrees/a", "worktrees/b", "worktrees/a/sub", "worktrees/b/sub"};
-  return kNames[number];
-}
 
 class Chaos {
  public:

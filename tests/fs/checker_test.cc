@@ -11,6 +11,7 @@
 #include <random>
 #include <thread>
 
+#include "tests/fs/six_directories.h"
 #include "tests/support/volume_rig.h"
 
 namespace ebbfs {
@@ -183,14 +184,7 @@ TEST_F(Checks, WaitForTheCensus) {
 // ---- beside requests
 // -----------------------------------------------------------------------------
 
-constexpr int kDirectories = 6;
-constexpr int kFiles = 150;
-
-std::string directory(int number) {
-  constexpr const char* kNames[kDirectories] = {
-      "plain", "plain/sub", "worktrees/a", "worktrees/b", "worktrees/a/sub", "worktrees/b/sub"};
-  return kNames[number];
-}
+constexpr int kFilesInEach = 150;
 
 // Everything that moves a charge, each directory of one thread only, as the kernel would have it.
 void disturb(VolumeRig& rig, unsigned seed, const std::vector<int>& mine,
@@ -199,7 +193,7 @@ void disturb(VolumeRig& rig, unsigned seed, const std::vector<int>& mine,
   const auto pick = [&](std::size_t below) { return random() % below; };
   const auto place = [&] { return directory(mine[pick(mine.size())]); };
   const auto file = [&] {
-    return place() + (pick(4) == 0 ? "/d/" : "/") + std::to_string(pick(kFiles));
+    return place() + (pick(4) == 0 ? "/d/" : "/") + std::to_string(pick(kFilesInEach));
   };
   while (!stop.load()) {
     const std::string path = file();
@@ -240,7 +234,7 @@ class CheckRace : public testing::TestWithParam<unsigned> {};
 TEST_P(CheckRace, FindsNothingWhileTwoThreadsChangeEverything) {
   VolumeRig rig;
   for (int i = 0; i < kDirectories; ++i) {
-    for (int j = 0; j < kFiles; j += 2) {
+    for (int j = 0; j < kFilesInEach; j += 2) {
       rig.tree.write_file(directory(i) + "/" + std::to_string(j), std::string(6000, 'x'));
     }
   }

@@ -18,7 +18,7 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr const char* kPolicy = R"(
+constexpr const char* kMarksPolicy = R"(
 [volume]
 high = "80%"
 low = "50%"
@@ -48,7 +48,7 @@ constexpr std::int64_t kInodes = 100;
 
 class EvictorTest : public testing::Test {
  protected:
-  explicit EvictorTest(const std::string& policy = kPolicy) : rig_(policy) {
+  explicit EvictorTest(const std::string& policy = kMarksPolicy) : rig_(policy) {
     rig_.mount();
     gate_.emplace([this]() -> Result<SpaceGate::Look> {
       if (!looks_) return fail(EIO);
@@ -263,7 +263,7 @@ TEST_F(EvictorTest, TakesNothingForOldBecauseTheClockWasSet) {
 
 TEST_F(EvictorTest, RemovesNothingWhereThePolicyOnlyObserves) {
   make_old({"a", "b", "c", "d"}, 21);
-  rig_.reload("mode = \"observe\"\n" + std::string(kPolicy));
+  rig_.reload("mode = \"observe\"\n" + std::string(kMarksPolicy));
   evictor_->round();
   EXPECT_EQ(left(), "abcd");
   EXPECT_NE(rig_.last_event(EventRecord::Kind::no_space)->detail.find("only observes"),

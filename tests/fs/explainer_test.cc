@@ -16,7 +16,7 @@ using std::chrono::days;
 
 constexpr dev_t kDevice = 77;  // of the rig
 constexpr uid_t kAlice = 1000;
-const char* const kPolicy = R"(
+const char* const kKeptAnHourPolicy = R"(
 [volume]
 adopt_grace = "0s"
 [[class]]
@@ -33,7 +33,7 @@ match = ["worktrees/*/*.lock"]
 
 class ExplainerTest : public testing::Test {
  protected:
-  ExplainerTest() : rig_(kPolicy) {
+  ExplainerTest() : rig_(kKeptAnHourPolicy) {
     rig_.mount();
     auto sampler = Sampler::open(rig_.volume(), rig_.trash(), rig_.reaper(), rig_.faults);
     EXPECT_TRUE(sampler);
@@ -215,7 +215,7 @@ TEST_F(ExplainerTest, TellsOfAPartOfTheVolume) {
 TEST_F(ExplainerTest, SaysWhyAndSinceWhenNothingIsRemoved) {
   sample();
   rig_.advance(1h);
-  rig_.reload("mode = \"observe\"\n" + std::string(kPolicy));
+  rig_.reload("mode = \"observe\"\n" + std::string(kKeptAnHourPolicy));
   sample();
   rig_.advance(1h);
   sample();

@@ -10,7 +10,7 @@
 namespace ebbfs {
 namespace {
 
-constexpr Duration kPatience = std::chrono::milliseconds(1);
+constexpr Duration kNotLong = std::chrono::milliseconds(1);
 
 class FrozenUnitsTest : public testing::Test {
  protected:
@@ -43,7 +43,7 @@ TEST_F(FrozenUnitsTest, FreezesAllUntilTheEndOfTheScope) {
   const UnitRef a = make(1);
   const UnitRef b = make(2);
   {
-    const FrozenUnits both(units_, b, {a, units_.root()}, kPatience);
+    const FrozenUnits both(units_, b, {a, units_.root()}, kNotLong);
     ASSERT_TRUE(both);
     EXPECT_TRUE(frozen(a));
     EXPECT_TRUE(frozen(b));
@@ -58,7 +58,7 @@ TEST_F(FrozenUnitsTest, FreezesNothingWhenARequestStaysInOne) {
   const UnitRef a = make(1);
   const UnitRef b = make(2);
   ASSERT_TRUE(b->try_enter());
-  const FrozenUnits both(units_, b, {a}, kPatience);
+  const FrozenUnits both(units_, b, {a}, kNotLong);
   EXPECT_FALSE(both);
   EXPECT_FALSE(frozen(a));
   b->leave();
@@ -66,7 +66,7 @@ TEST_F(FrozenUnitsTest, FreezesNothingWhenARequestStaysInOne) {
 
 TEST_F(FrozenUnitsTest, FreezesAUnitThatIsNamedTwiceOnce) {
   const UnitRef a = make(1);
-  const FrozenUnits one(units_, a, {a}, kPatience);
+  const FrozenUnits one(units_, a, {a}, kNotLong);
   EXPECT_TRUE(one);
 }
 
@@ -75,7 +75,7 @@ TEST_F(FrozenUnitsTest, MarksThoseThatStayAsInUse) {
   const UnitRef b = make(2);
   units_.flush(WallTime{}, Duration::zero(), true);
   ASSERT_FALSE(stored_dirty(a));
-  const FrozenUnits both(units_, b, {a}, kPatience);
+  const FrozenUnits both(units_, b, {a}, kNotLong);
   EXPECT_TRUE(stored_dirty(a));
   EXPECT_FALSE(stored_dirty(b));
 }
@@ -83,7 +83,7 @@ TEST_F(FrozenUnitsTest, MarksThoseThatStayAsInUse) {
 TEST_F(FrozenUnitsTest, DoesNotThawWhatItKilled) {
   const UnitRef a = make(1);
   {
-    FrozenUnits one(units_, a, {}, kPatience);
+    FrozenUnits one(units_, a, {}, kNotLong);
     ASSERT_TRUE(one);
     one.kill(a);
   }

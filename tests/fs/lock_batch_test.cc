@@ -16,14 +16,13 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr Duration kGrace = seconds(5);
-constexpr int kMany = 4 * static_cast<int>(LockReaper::kBatch) + 1;
+constexpr int kManyLocks = 4 * static_cast<int>(LockReaper::kBatch) + 1;
 
 class LockBatch : public WithLocks {
  protected:
   static std::string name(int number) { return "locks/" + std::to_string(number); }
   // Takes locks 0 to `count` - 1 and holds them past the helper window.
-  ProcessId hold_many(int count = kMany) {
+  ProcessId hold_many(int count = kManyLocks) {
     const ProcessId worker = start();
     for (int i = 0; i < count; ++i) EXPECT_TRUE(rig_.take_lock(name(i), worker.tgid));
     rig_.advance(seconds(3));
@@ -38,12 +37,12 @@ TEST_F(LockBatch, GoesWithTwoChangesOfTheIndexForEachBatch) {
   kill(worker);
   // One for the clock, as ever.
   EXPECT_LE(rig_.faults.commits(), held + 1) << "an owner that ends costs no change";
-  rig_.advance(kGrace);
+  rig_.advance(kRigLockGrace);
   const std::uint64_t before = rig_.faults.commits();
   rig_.reaper().run_once();
   EXPECT_EQ(left(), 0U);
   // The root unit is marked as in use, and the clock is kept.
-  EXPECT_LE(rig_.faults.commits() - before, 2U * (kMany / LockReaper::kBatch + 1) + 2);
+  EXPECT_LE(rig_.faults.commits() - before, 2U * (kManyLocks / LockReaper::kBatch + 1) + 2);
   EXPECT_EQ(rig_.parts().locks->size(), 0U);
   EXPECT_TRUE(rig_.parts().index->load_locks()->empty());
   EXPECT_TRUE(rig_.exact());
@@ -53,14 +52,14 @@ TEST_F(LockBatch, IsToldLockByLock) {
   const ProcessId worker = hold_many();
   rig_.kernel.take();
   kill(worker);
-  EXPECT_EQ(rig_.kernel.take().size(), static_cast<std::size_t>(kMany));
-  pass(kGrace);
-  EXPECT_EQ(rig_.kernel.take().size(), static_cast<std::size_t>(kMany));
+  EXPECT_EQ(rig_.kernel.take().size(), static_cast<std::size_t>(kManyLocks));
+  pass(kRigLockGrace);
+  EXPECT_EQ(rig_.kernel.take().size(), static_cast<std::size_t>(kManyLocks));
   int reclaimed = 0;
   for (const EventRecord& event : rig_.events()) {
     reclaimed += event.kind == EventRecord::Kind::reclaimed ? 1 : 0;
   }
-  EXPECT_EQ(reclaimed, kMany);
+  EXPECT_EQ(reclaimed, kManyLocks);
 }
 
 TEST_F(LockBatch, KeepsWhatLivesOrIsOpenAmongThem) {
@@ -72,7 +71,7 @@ TEST_F(LockBatch, KeepsWhatLivesOrIsOpenAmongThem) {
   rig_.advance(seconds(3));
   OpenFile* const file = rig_.open(name(7));
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_TRUE(rig_.exists("locks/live"));
   EXPECT_TRUE(rig_.exists("locks/named"));
   EXPECT_TRUE(rig_.exists(name(7)));
@@ -81,7 +80,7 @@ TEST_F(LockBatch, KeepsWhatLivesOrIsOpenAmongThem) {
   pass(seconds(1));
   EXPECT_FALSE(rig_.exists(name(7)));
   kill(other);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_EQ(left(), 0U);
   EXPECT_TRUE(rig_.exact());
 }
@@ -90,7 +89,7 @@ TEST_F(LockBatch, LeavesAloneWhatWasReplacedAmongThem) {
   kill(hold_many());
   std::filesystem::remove(rig_.tree.at(name(3)));
   std::ofstream(rig_.tree.at(name(3))) << "another";
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_TRUE(rig_.exists(name(3)));
   EXPECT_EQ(left(), 1U);
   EXPECT_EQ(rig_.parts().locks->size(), 0U);
@@ -99,8 +98,8 @@ TEST_F(LockBatch, LeavesAloneWhatWasReplacedAmongThem) {
 TEST_F(LockBatch, StaysAsAWholeWhenItCannotBeToldOf) {
   kill(hold_many());
   rig_.faults.fail_commits(1, EIO, 1000);
-  pass(kGrace);
-  EXPECT_EQ(left(), static_cast<std::size_t>(kMany));
+  pass(kRigLockGrace);
+  EXPECT_EQ(left(), static_cast<std::size_t>(kManyLocks));
   rig_.faults.fail_commits(1, EIO, 0);
   pass(seconds(1));
   EXPECT_EQ(left(), 0U);
@@ -108,10 +107,10 @@ TEST_F(LockBatch, StaysAsAWholeWhenItCannotBeToldOf) {
 
 TEST_F(LockBatch, TakesEmptyDirectoriesWithoutTheTrash) {
   const ProcessId worker = start();
-  for (int i = 0; i < kMany; ++i) ASSERT_TRUE(rig_.make_dir(name(i), worker.tgid));
+  for (int i = 0; i < kManyLocks; ++i) ASSERT_TRUE(rig_.make_dir(name(i), worker.tgid));
   rig_.advance(seconds(3));
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_EQ(left(), 0U);
   EXPECT_TRUE(rig_.trashed().empty());
   EXPECT_TRUE(rig_.exact());
@@ -125,7 +124,7 @@ TEST_F(LockBatch, WaitsForRequestsInItsUnit) {
     // A request is inside.
     const auto inside = rig_.volume().units.use(root, rig_.clock.wall_now(), false);
     ASSERT_TRUE(inside.has_value());
-    pass(kGrace);
+    pass(kRigLockGrace);
     EXPECT_EQ(left(), 3U);
   }
   pass(seconds(1));

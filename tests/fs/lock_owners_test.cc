@@ -18,9 +18,6 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 using Life = OwnerState::Life;
 
-constexpr Duration kGrace = seconds(5);
-constexpr Duration kTtl = minutes(5);
-
 class LockOwners : public testing::Test {
  protected:
   explicit LockOwners(const std::string& policy = kRigPolicy) : rig_(policy) {
@@ -67,7 +64,7 @@ TEST_F(LockOwners, AHelperHandsItsLockToItsParentInFull) {
   pass(hours(24));
   EXPECT_TRUE(held());
   end(worker, Life::killed, {});
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -92,7 +89,7 @@ TEST_F(LockOwners, AParentThatWasKilledMeanwhileLeavesAnOrphan) {
   rig_.processes.exit(helper);
   rig_.processes.kill(worker);
   rig_.reaper().run_once();
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -101,7 +98,7 @@ TEST_F(LockOwners, AKilledHelperLeavesAnOrphan) {
   const ProcessId helper = start(worker);
   take(helper);
   end(helper, Life::killed, milliseconds(5));
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -109,7 +106,7 @@ TEST_F(LockOwners, AWorkerThatForgotItsLockLeavesAnOrphan) {
   const ProcessId worker = start(start());
   take(worker);
   end(worker, Life::exited, kHelperWindow + milliseconds(1));
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -121,7 +118,7 @@ TEST_F(LockOwners, AnEndNobodyKnowsTheWayOfMakesTheParentUncertain) {
   EXPECT_EQ(record().owner.process.id, worker);
   EXPECT_EQ(record().certainty, OwnerCertainty::uncertain);
   // An uncertain owner holds it by touching it, not by being alive.
-  pass(kTtl - seconds(1));
+  pass(kRigLockTtl - seconds(1));
   EXPECT_TRUE(held());
   pass(seconds(2));
   EXPECT_FALSE(held());
@@ -132,9 +129,9 @@ TEST_F(LockOwners, AHelperOfNobodyLeavesALockOfAnUnknownOwner) {
   take(helper);
   end(helper, Life::exited, milliseconds(5));
   EXPECT_EQ(record().certainty, OwnerCertainty::unknown);
-  pass(kGrace + seconds(1));
+  pass(kRigLockGrace + seconds(1));
   EXPECT_TRUE(held());
-  pass(kTtl);
+  pass(kRigLockTtl);
   EXPECT_FALSE(held());
 }
 
@@ -169,7 +166,7 @@ TEST_F(LockOwners, ALiveOwnerHoldsItsLockAcrossARestart) {
   pass(hours(24));
   EXPECT_TRUE(held());
   end(worker, Life::killed, {});
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -182,7 +179,7 @@ TEST_F(LockOwners, AnOwnerThatEndedWhileNobodyWatchedLeavesAnOrphan) {
   rig_.advance(minutes(1));
   rig_.mount();
   rig_.reaper().run_once();
-  pass(kGrace - milliseconds(1));
+  pass(kRigLockGrace - milliseconds(1));
   EXPECT_TRUE(held());
   pass(milliseconds(1));
   EXPECT_FALSE(held());
@@ -198,7 +195,7 @@ TEST_F(LockOwners, APossibleHelperThatEndedWhileNobodyWatchedMakesItsParentUncer
   rig_.mount();
   EXPECT_EQ(record().owner.process.id, worker);
   EXPECT_EQ(record().certainty, OwnerCertainty::uncertain);
-  pass(kGrace + seconds(1));
+  pass(kRigLockGrace + seconds(1));
   EXPECT_TRUE(held());
 }
 
@@ -211,7 +208,7 @@ TEST_F(LockOwners, APossibleHelperWhoseParentsAreGoneTooLeavesAnOrphan) {
   rig_.processes.end(worker, Life::ended);
   rig_.advance(minutes(1));
   rig_.mount();
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -221,7 +218,7 @@ TEST_F(LockOwners, ARebootLeavesOrphans) {
   rig_.processes.reboot();
   rig_.advance(minutes(1));
   rig_.mount();
-  pass(kGrace - milliseconds(1));
+  pass(kRigLockGrace - milliseconds(1));
   EXPECT_TRUE(held());
   pass(milliseconds(1));
   EXPECT_FALSE(held());
@@ -250,7 +247,7 @@ TEST_F(LockOwners, ALockThatWasReplacedIsForgottenAtTheStart) {
 TEST_F(LockOwners, ALockOfAnUnknownOwnerKeepsItsClockAcrossARestart) {
   ASSERT_TRUE(rig_.take_lock("locks/a", 0));
   rig_.unmount();
-  rig_.advance(kTtl + seconds(1));
+  rig_.advance(kRigLockTtl + seconds(1));
   rig_.mount();
   rig_.reaper().run_once();
   EXPECT_FALSE(held());
@@ -297,7 +294,7 @@ TEST_F(CgroupOwners, TheLockOutlivesItsProcessButNotItsCgroup) {
   EXPECT_TRUE(held());
   rig_.processes.empty_cgroup("/job");
   rig_.reaper().run_once();
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -306,11 +303,11 @@ TEST_F(CgroupOwners, ACgroupThatFillsAgainWithinTheGraceKeepsItsLock) {
   rig_.processes.empty_cgroup("/job");
   rig_.reaper().run_once();
   rig_.processes.populate_cgroup("/job");
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_TRUE(held());
   rig_.processes.empty_cgroup("/job");
   rig_.reaper().run_once();
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 
@@ -320,7 +317,7 @@ TEST_F(CgroupOwners, ACgroupOfTheSameNameAfterARebootIsAnother) {
   rig_.processes.reboot();
   rig_.processes.populate_cgroup("/job");
   rig_.mount();
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(held());
 }
 

@@ -21,9 +21,6 @@ using std::chrono::minutes;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr Duration kGrace = seconds(5);
-constexpr Duration kTtl = minutes(5);
-
 class LockReaperTest : public WithLocks {
  protected:
   // A worker that takes locks/a and holds it past the helper window.
@@ -37,7 +34,7 @@ class LockReaperTest : public WithLocks {
 
 TEST_F(LockReaperTest, RemovesTheLockOfAKilledOwnerWhenItsGraceIsOver) {
   kill(hold());
-  pass(kGrace - nanoseconds(1));
+  pass(kRigLockGrace - nanoseconds(1));
   EXPECT_TRUE(rig_.exists("locks/a"));
   pass(nanoseconds(1));
   EXPECT_FALSE(rig_.exists("locks/a"));
@@ -49,7 +46,7 @@ TEST_F(LockReaperTest, RemovesTheLockOfAKilledOwnerWhenItsGraceIsOver) {
 TEST_F(LockReaperTest, TellsWhatItRemovedAndWhy) {
   const ProcessId worker = hold();
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   const auto event = rig_.last_event(EventRecord::Kind::reclaimed);
   ASSERT_TRUE(event.has_value());
   EXPECT_EQ(event->path, "locks/a");
@@ -65,7 +62,7 @@ TEST_F(LockReaperTest, TellsTheKernelToAskAgainAndThenThatItIsGone) {
   rig_.kernel.take();
   kill(worker);
   EXPECT_EQ(rig_.kernel.take(), std::vector<std::string>{"changed a"});
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_EQ(rig_.kernel.take(), std::vector<std::string>{"removed a"});
 }
 
@@ -79,7 +76,7 @@ TEST_F(LockReaperTest, KeepsAnOrphanWhileSomebodyHasItOpen) {
   const ProcessId worker = hold();
   OpenFile* const file = rig_.open("locks/a");
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   pass(minutes(1));
   EXPECT_TRUE(rig_.exists("locks/a"));
   rig_.close(file);
@@ -92,7 +89,7 @@ TEST_F(LockReaperTest, LeavesAnotherFileOfTheSameNameAlone) {
   kill(hold());
   stdfs::remove(rig_.tree.at("locks/a"));
   std::ofstream(rig_.tree.at("locks/a")) << "another";
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_TRUE(rig_.exists("locks/a"));
   EXPECT_EQ(rig_.lock("locks/a"), nullptr);
 }
@@ -100,7 +97,7 @@ TEST_F(LockReaperTest, LeavesAnotherFileOfTheSameNameAlone) {
 TEST_F(LockReaperTest, ForgetsALockThatIsGoneByItself) {
   kill(hold());
   stdfs::remove(rig_.tree.at("locks/a"));
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_EQ(rig_.lock("locks/a"), nullptr);
   EXPECT_FALSE(rig_.last_event(EventRecord::Kind::reclaimed).has_value());
 }
@@ -110,7 +107,7 @@ TEST_F(LockReaperTest, RemovesSymbolicLinks) {
   ASSERT_TRUE(rig_.make_symlink("locks/a", "host:42", worker.tgid));
   rig_.advance(seconds(3));
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(rig_.exists("locks/a"));
   EXPECT_TRUE(rig_.exact());
 }
@@ -121,7 +118,7 @@ TEST_F(LockReaperTest, RemovesOneNameOfAHardLinkedLockAndItsChargeWithTheLast) {
   ASSERT_TRUE(rig_.link("unique", "locks/a", worker.tgid));
   rig_.advance(seconds(3));
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(rig_.exists("locks/a"));
   EXPECT_TRUE(rig_.exists("unique"));
   EXPECT_TRUE(rig_.exact());
@@ -140,7 +137,7 @@ class DirectoryLock : public LockReaperTest {
 
 TEST_F(DirectoryLock, GoesAsAWholeByWayOfTheTrash) {
   kill(hold_directory());
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(rig_.exists("locks/d"));
   EXPECT_EQ(rig_.parts().locks->size(), 0U);
   EXPECT_TRUE(rig_.exact());
@@ -154,7 +151,7 @@ TEST_F(DirectoryLock, StaysWhileAFileInItIsOpen) {
   const ProcessId worker = hold_directory();
   OpenFile* const file = rig_.open("locks/d/pid");
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   pass(minutes(1));
   EXPECT_TRUE(rig_.exists("locks/d/pid"));
   rig_.close(file);
@@ -173,11 +170,11 @@ TEST_F(DirectoryLock, StaysWhileALockInItLives) {
       rig_.at("locks/d/pid"), O_WRONLY, false);
   ASSERT_TRUE(file.has_value());
   rig_.close(const_cast<Opened&>(*file).file.release());
-  pass(kGrace);
+  pass(kRigLockGrace);
   pass(minutes(1));
   EXPECT_TRUE(rig_.exists("locks/d/pid"));
   kill(other);
-  pass(kGrace);
+  pass(kRigLockGrace);
   pass(seconds(1));
   EXPECT_FALSE(rig_.exists("locks/d"));
   EXPECT_TRUE(rig_.exact());
@@ -189,14 +186,14 @@ TEST_F(DirectoryLock, IsNoneWhenThereIsTooMuchInIt) {
     std::ofstream(rig_.tree.at("locks/d/" + std::to_string(i)));
   }
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_TRUE(rig_.exists("locks/d/4999"));
   EXPECT_EQ(rig_.lock("locks/d"), nullptr);
 }
 
 TEST_F(DirectoryLock, IsFinishedAfterACrashBetweenRenameAndDeletion) {
   kill(hold_directory());
-  pass(kGrace);
+  pass(kRigLockGrace);
   ASSERT_EQ(rig_.trashed().size(), 1U);
   rig_.crash();
   rig_.mount();
@@ -209,7 +206,7 @@ TEST_F(DirectoryLock, IsFinishedAfterACrashBetweenRenameAndDeletion) {
 TEST_F(LockReaperTest, GivesTheNameToWhoeverMeetsItAfterItsGrace) {
   kill(hold());
   rig_.kernel.take();
-  rig_.advance(kGrace);
+  rig_.advance(kRigLockGrace);
   const ProcessId next = start();
   EXPECT_TRUE(rig_.take_lock("locks/a", next.tgid));
   EXPECT_TRUE(rig_.kernel.take().empty());  // the request was about that very name
@@ -221,13 +218,13 @@ TEST_F(LockReaperTest, GivesTheNameToWhoeverMeetsItAfterItsGrace) {
 
 TEST_F(LockReaperTest, RefusesTheNameToWhoeverMeetsItBefore) {
   kill(hold());
-  rig_.advance(kGrace - nanoseconds(1));
+  rig_.advance(kRigLockGrace - nanoseconds(1));
   EXPECT_EQ(rig_.take_lock("locks/a", start().tgid).error(), Errno{EEXIST});
 }
 
 TEST_F(LockReaperTest, IsRemovedUnderARequestThatIsInTheSameUnitOnlyAfterwards) {
   kill(hold());
-  rig_.advance(kGrace);
+  rig_.advance(kRigLockGrace);
   {
     const auto inside =
         rig_.parts().units->use(rig_.parts().units->root(), rig_.clock.wall_now(), true);
@@ -241,7 +238,7 @@ TEST_F(LockReaperTest, IsRemovedUnderARequestThatIsInTheSameUnitOnlyAfterwards) 
 TEST_F(LockReaperTest, RemovesNothingWhenThePolicyOnlyObservesAndSaysSoOnce) {
   rig_.reload("mode = \"observe\"\n" + rig_.policy_text);
   kill(hold());
-  for (int i = 0; i < 5; ++i) pass(kGrace);
+  for (int i = 0; i < 5; ++i) pass(kRigLockGrace);
   EXPECT_TRUE(rig_.exists("locks/a"));
   EXPECT_EQ(rig_.take_lock("locks/a", start().tgid).error(), Errno{EEXIST});
   int told = 0;
@@ -258,7 +255,7 @@ TEST_F(LockReaperTest, RemovesNothingWhenThePolicyOnlyObservesAndSaysSoOnce) {
 TEST_F(LockReaperTest, RemovesTheLockOfAnUnknownOwnerWhenUntouchedForItsTtl) {
   ASSERT_TRUE(rig_.take_lock("locks/a", 0));
   touch("locks/a");
-  pass(kTtl - nanoseconds(1));
+  pass(kRigLockTtl - nanoseconds(1));
   EXPECT_TRUE(rig_.exists("locks/a"));
   pass(nanoseconds(1));
   EXPECT_FALSE(rig_.exists("locks/a"));
@@ -269,7 +266,7 @@ TEST_F(LockReaperTest, KeepsTheLockOfAnUnknownOwnerThatTouchesIt) {
   ASSERT_TRUE(rig_.take_lock("locks/a", 0));
   for (int i = 0; i < 10; ++i) {
     touch("locks/a");
-    pass(kTtl - seconds(1));
+    pass(kRigLockTtl - seconds(1));
     EXPECT_TRUE(rig_.exists("locks/a"));
   }
   pass(seconds(1));
@@ -284,11 +281,11 @@ TEST_F(LockReaperTest, GivesTheLockToTheLiveProcessThatItsFirstLineNames) {
   rig_.advance(seconds(3));
   touch("locks/a");
   kill(maker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   pass(hours(1));
   ASSERT_TRUE(rig_.exists("locks/a"));
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(rig_.exists("locks/a"));
 }
 
@@ -301,20 +298,20 @@ TEST_F(LockReaperTest, DoesNotBelieveANumberThatStandsForAnybodyElse) {
   for (const Case& row : {Case{"younger than the lock", true, false},
                           Case{"the owner's number in its namespace", false, true}}) {
     SCOPED_TRACE(row.name);
-    constexpr pid_t kNumber = 77;
+    constexpr pid_t kWritten = 77;
     ProcessId live;
-    if (!row.younger) live = rig_.processes.start({.pid = kNumber});
+    if (!row.younger) live = rig_.processes.start({.pid = kWritten});
     rig_.advance(seconds(1));
-    const ProcessId maker = rig_.processes.start({.ns_pid = row.in_namespace ? kNumber : 5});
+    const ProcessId maker = rig_.processes.start({.ns_pid = row.in_namespace ? kWritten : 5});
     ASSERT_TRUE(rig_.take_lock("locks/a", maker.tgid, "77\n"));
     rig_.advance(seconds(3));
     touch("locks/a");
     if (row.younger) {
       rig_.advance(seconds(1));
-      live = rig_.processes.start({.pid = kNumber});
+      live = rig_.processes.start({.pid = kWritten});
     }
     kill(maker);
-    pass(kGrace);
+    pass(kRigLockGrace);
     EXPECT_FALSE(rig_.exists("locks/a"));
     kill(live);
   }
@@ -329,7 +326,7 @@ TEST_F(LockReaperTest, ReclaimsGitsOwnLockFilesAndNobodyElses) {
   ASSERT_TRUE(rig_.take_lock("repo/Cargo.lock", worker.tgid));
   rig_.advance(seconds(3));
   kill(worker);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_FALSE(rig_.exists("repo/.git/index.lock"));
   EXPECT_TRUE(rig_.exists("repo/Cargo.lock"));
   EXPECT_TRUE(rig_.exact());
@@ -370,7 +367,7 @@ TEST_F(LockReaperTest, RefusesToRemoveALiveLockOnRequest) {
 TEST_F(LockReaperTest, RemovesNothingThatItCannotTellOf) {
   kill(hold());
   rig_.faults.fail_commits(1, EIO, 1000);
-  pass(kGrace);
+  pass(kRigLockGrace);
   EXPECT_TRUE(rig_.exists("locks/a"));
   rig_.faults.fail_commits(1, EIO, 0);
   pass(seconds(1));

@@ -15,8 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::days;
 
-constexpr uid_t kAlice = 1000;
-
 class RetrospectTest : public testing::Test {
  protected:
   RetrospectTest() {
@@ -110,7 +108,8 @@ TEST_F(RetrospectTest, TellsUsersTheVolumeAndWhatIsTheirs) {
   ASSERT_TRUE(rig_.reaper().expire(rig_.unit("worktrees/a"), false).trash);
   make_unit("b", 2);
   sample_for(1min);
-  const HistoryView view = history(1h, kAlice);
+  constexpr uid_t kSomebody = 1000;
+  const HistoryView view = history(1h, kSomebody);
   EXPECT_EQ(view.points.size(), 2U);
   EXPECT_EQ(removed(view), 0);
   EXPECT_EQ(view.forecast[0].units + view.forecast[1].units, 0);

@@ -19,7 +19,7 @@ namespace stdfs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::string kPolicy = std::string(kRigPolicy) + R"(
+const std::string kSavedPolicy = std::string(kRigPolicy) + R"(
 [[class]]
 name = "saved"
 kind = "tree"
@@ -29,7 +29,7 @@ ttl = "none"
 
 class Restore : public testing::Test {
  protected:
-  explicit Restore(const std::string& policy = kPolicy) : rig_(policy) {}
+  explicit Restore(const std::string& policy = kSavedPolicy) : rig_(policy) {}
   void mount() {
     rig_.mount();
     EXPECT_TRUE(rig_.make_dir("worktrees"));

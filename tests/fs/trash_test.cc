@@ -53,13 +53,13 @@ class TrashTest : public testing::Test {
   VolumeRig rig_;
 };
 
-constexpr Usage kUnit{{8192 + 4096}, 4};  // what worktrees/a holds
+constexpr Usage kHeldByA{{8192 + 4096}, 4};  // what worktrees/a holds
 
 TEST_F(TrashTest, KeepsWhatItGetsChargedToTheVolumeAlone) {
   const TrashRecord record = expire();
   EXPECT_FALSE(rig_.exists("worktrees/a"));
   EXPECT_EQ(rig_.trashed(), std::vector<std::string>{std::to_string(raw(record.id))});
-  EXPECT_EQ(rig_.trash().held().usage, kUnit);
+  EXPECT_EQ(rig_.trash().held().usage, kHeldByA);
   EXPECT_EQ(rig_.trash().held().units, 1U);
   EXPECT_EQ(rig_.parts().ledger.class_usage("worktree"), Usage{});
   EXPECT_TRUE(rig_.exact());
@@ -69,7 +69,7 @@ TEST_F(TrashTest, IsChargedTheSameAfterARemount) {
   expire();
   rig_.unmount();
   rig_.mount();
-  EXPECT_EQ(rig_.trash().held().usage, kUnit);
+  EXPECT_EQ(rig_.trash().held().usage, kHeldByA);
   EXPECT_EQ(rig_.parts().ledger.class_usage("worktree"), Usage{});
   EXPECT_TRUE(rig_.exact());
 }
@@ -112,7 +112,7 @@ TEST_F(TrashTest, DoesNotRestoreOverWhatIsThere) {
   const TrashRecord record = expire();
   ASSERT_TRUE(rig_.make_dir("worktrees/a"));
   EXPECT_EQ(rig_.trash().restore(record.id, {}).error().error, Errno{EEXIST});
-  EXPECT_EQ(rig_.trash().held().usage, kUnit);
+  EXPECT_EQ(rig_.trash().held().usage, kHeldByA);
   EXPECT_TRUE(rig_.exact());
 }
 
@@ -185,7 +185,7 @@ TEST_F(TrashTest, EndsExactWhenACrashInterruptedADeletion) {
                 rig_.tree.at(".ebbfs/trash/" + number + ".purge"));
   stdfs::remove(rig_.tree.at(".ebbfs/trash/" + number + ".purge/one"));
   rig_.mount();
-  EXPECT_EQ(rig_.trash().held().usage, kUnit);  // never too little
+  EXPECT_EQ(rig_.trash().held().usage, kHeldByA);  // never too little
   EXPECT_EQ(rig_.trash().restore(record.id, {}).error().error, Errno{EBUSY});
   rig_.trash().purge_queued();
   EXPECT_TRUE(rig_.trashed().empty());
@@ -198,7 +198,7 @@ TEST_F(TrashTest, FinishesARemovalThatACrashInterruptedAfterTheRename) {
                 rig_.tree.at(".ebbfs/trash/" + std::to_string(raw(record.id))));
   crash_and_mount();
   EXPECT_EQ(rig_.unit("worktrees/a"), nullptr);
-  EXPECT_EQ(rig_.trash().held().usage, kUnit);
+  EXPECT_EQ(rig_.trash().held().usage, kHeldByA);
   EXPECT_TRUE(rig_.exact());
   EXPECT_TRUE(rig_.trash().restore(record.id, {}).has_value());
   EXPECT_TRUE(rig_.exact());

@@ -14,7 +14,7 @@ using Tier = History::Tier;
 using Cleanup = HistorySample::Cleanup;
 using std::chrono::days;
 
-const WallTime kNow = WallTime(std::chrono::sys_days(days(20'000))) + 30min;
+const WallTime kHalfPast = WallTime(std::chrono::sys_days(days(20'000))) + 30min;
 
 class TrendTest : public testing::Test {
  protected:
@@ -39,14 +39,14 @@ class TrendTest : public testing::Test {
   // each tells of one removal, and of as many bytes used as it is hours old.
   void fill(int by_hour, int by_minute) {
     for (int i = by_hour; i >= 1; --i) {
-      HistorySample one = removing(kNow - i * 1h, 1);
+      HistorySample one = removing(kHalfPast - i * 1h, 1);
       one.space.used = {i};
       put(Tier::hour, one);
     }
-    for (int i = by_minute; i >= 1; --i) put(Tier::minute, removing(kNow - i * 1min, 1));
+    for (int i = by_minute; i >= 1; --i) put(Tier::minute, removing(kHalfPast - i * 1min, 1));
   }
   Trend read(Duration window, const std::vector<Duration>& asked = {}) {
-    Trend trend(sample(kNow), window, asked);
+    Trend trend(sample(kHalfPast), window, asked);
     EXPECT_EQ(error_of(trend.read(history_)), 0);
     return trend;
   }
@@ -71,8 +71,8 @@ TEST_F(TrendTest, FindsTheSampleThatIsAsOldAsAsked) {
   fill(24 * 40, 100);
   const Trend trend = read(days(7), {1h, days(30)});
   ASSERT_NE(trend.then(days(30)), nullptr);
-  EXPECT_EQ(trend.then(days(30))->time, kNow - days(30));
-  EXPECT_EQ(trend.then(1h)->time, kNow - 1h) << "of the minutes";
+  EXPECT_EQ(trend.then(days(30))->time, kHalfPast - days(30));
+  EXPECT_EQ(trend.then(1h)->time, kHalfPast - 1h) << "of the minutes";
   EXPECT_EQ(trend.window_begin()->space.used.n, 24 * 7);
 }
 
@@ -82,12 +82,12 @@ TEST_F(TrendTest, SaysWhenHistoryIsShorter) {
   EXPECT_NE(trend.then(days(1)), nullptr);
   EXPECT_EQ(trend.then(days(3)), nullptr);
   ASSERT_NE(trend.window_begin(), nullptr);
-  EXPECT_EQ(trend.window_begin()->time, kNow - 48h) << "the oldest there is";
+  EXPECT_EQ(trend.window_begin()->time, kHalfPast - 48h) << "the oldest there is";
 }
 
 TEST_F(TrendTest, TakesWhatWasBeforeAGap) {
-  put(Tier::hour, sample(kNow - days(20), 5));
-  put(Tier::hour, sample(kNow - 1h, 9));
+  put(Tier::hour, sample(kHalfPast - days(20), 5));
+  put(Tier::hour, sample(kHalfPast - 1h, 9));
   const Trend trend = read(days(7));
   EXPECT_EQ(trend.then(days(7))->space.used.n, 5) << "nobody wrote while nobody was there";
 }
@@ -104,13 +104,13 @@ TEST_F(TrendTest, AddsUpRemovalsOfHoursAndTheMinutesSinceTheLast) {
 }
 
 TEST_F(TrendTest, CountsWhatWasRemovedSinceTheNewestSample) {
-  Trend trend(removing(kNow, 3), 1h, {});
+  Trend trend(removing(kHalfPast, 3), 1h, {});
   ASSERT_EQ(error_of(trend.read(history_)), 0);
   EXPECT_EQ(removed(trend), 3U);
 }
 
 TEST_F(TrendTest, KeepsClassesAndReasonsOfRemovalsApart) {
-  HistorySample one = sample(kNow - 1min);
+  HistorySample one = sample(kHalfPast - 1min);
   one.removals = {{"a", RemovalReason::expire, 1, {{1}, 1}},
                   {"a", RemovalReason::evict, 2, {{2}, 1}},
                   {"b", RemovalReason::expire, 4, {{4}, 1}}};
@@ -124,25 +124,25 @@ TEST_F(TrendTest, SaysSinceWhenCleanupIsHeld) {
     one.cleanup = cleanup;
     put(Tier::minute, one);
   };
-  put_held(kNow - 50min, Cleanup::observing);
-  put_held(kNow - 40min, Cleanup::running);
-  put_held(kNow - 30min, Cleanup::observing);
-  put_held(kNow - 20min, Cleanup::observing);
-  HistorySample now = sample(kNow);
+  put_held(kHalfPast - 50min, Cleanup::observing);
+  put_held(kHalfPast - 40min, Cleanup::running);
+  put_held(kHalfPast - 30min, Cleanup::observing);
+  put_held(kHalfPast - 20min, Cleanup::observing);
+  HistorySample now = sample(kHalfPast);
   now.cleanup = Cleanup::observing;
   Trend trend(now, 1h, {});
   ASSERT_EQ(error_of(trend.read(history_)), 0);
   ASSERT_TRUE(trend.held());
-  EXPECT_EQ(trend.held()->since, kNow - 30min);
+  EXPECT_EQ(trend.held()->since, kHalfPast - 30min);
   EXPECT_FALSE(trend.held()->at_least);
   EXPECT_FALSE(read(1h).held()) << "it runs";
 }
 
 TEST_F(TrendTest, SaysThatCleanupMayBeHeldForLonger) {
-  HistorySample one = sample(kNow - 50min);
+  HistorySample one = sample(kHalfPast - 50min);
   one.cleanup = Cleanup::braked;
   put(Tier::minute, one);
-  HistorySample now = sample(kNow);
+  HistorySample now = sample(kHalfPast);
   now.cleanup = Cleanup::braked;
   Trend trend(now, 1h, {});
   ASSERT_EQ(error_of(trend.read(history_)), 0);
@@ -173,7 +173,7 @@ TEST(TimeToFull, FollowsAStraightLine) {
 
 TEST(Earlier, StopsAtTheBeginningOfTime) {
   EXPECT_EQ(earlier(WallTime::min() + 1h, 2h), WallTime::min());
-  EXPECT_EQ(earlier(kNow, 1h), kNow - 1h);
+  EXPECT_EQ(earlier(kHalfPast, 1h), kHalfPast - 1h);
 }
 
 }  // namespace

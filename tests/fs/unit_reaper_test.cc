@@ -20,7 +20,6 @@ using std::chrono::minutes;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr Duration kTtl = hours(1);
 // A tenth of the ttl, at most this.
 constexpr Duration kRetry = minutes(1);
 
@@ -47,7 +46,7 @@ class UnitReaperTest : public testing::Test {
 };
 
 TEST_F(UnitReaperTest, RemovesAUnitWhenItWasUnusedForItsTtlAndNotBefore) {
-  pass(kTtl - nanoseconds(1));
+  pass(kRigUnitTtl - nanoseconds(1));
   EXPECT_TRUE(there());
   pass(nanoseconds(1));
   EXPECT_FALSE(there());
@@ -57,26 +56,26 @@ TEST_F(UnitReaperTest, RemovesAUnitWhenItWasUnusedForItsTtlAndNotBefore) {
 }
 
 TEST_F(UnitReaperTest, TellsWhatItRemovedAndWhy) {
-  pass(kTtl);
+  pass(kRigUnitTtl);
   const auto event = rig_.last_event(EventRecord::Kind::expired);
   ASSERT_TRUE(event.has_value());
   EXPECT_EQ(event->path, "worktrees/a");
   EXPECT_EQ(event->rule, "idle 1h");
   EXPECT_EQ(event->owner, "uid=0 pid=" + std::to_string(worker_.tgid) + " comm=worker");
-  EXPECT_EQ(event->age, kTtl);
+  EXPECT_EQ(event->age, kRigUnitTtl);
   EXPECT_EQ(event->usage, (Usage{{4096}, 2}));
 }
 
 TEST_F(UnitReaperTest, TellsTheKernelWhatWasRemoved) {
   rig_.kernel.take();
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_EQ(rig_.kernel.take(), std::vector<std::string>{"removed a"});
 }
 
 TEST_F(UnitReaperTest, CountsTheTtlFromTheLastUse) {
   pass(minutes(59));
   ASSERT_TRUE(rig_.write_file("worktrees/a/more", "x"));
-  pass(kTtl - nanoseconds(1));
+  pass(kRigUnitTtl - nanoseconds(1));
   EXPECT_TRUE(there());
   pass(nanoseconds(1));
   EXPECT_FALSE(there());
@@ -97,17 +96,17 @@ TEST_F(UnitReaperTest, KeepsAPinnedUnit) {
 
 TEST_F(UnitReaperTest, KeepsAUnitWithAnOpenFile) {
   OpenFile* const file = rig_.open("worktrees/a/file");
-  pass(kTtl);
-  pass(kTtl);
+  pass(kRigUnitTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(there());
   rig_.close(file);  // which is a use
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_FALSE(there());
 }
 
 TEST_F(UnitReaperTest, KeepsAUnitThatAProcessIsIn) {
   rig_.processes.set_inodes_in_use(std::unordered_set{inode("worktrees/a")});
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(there());
   rig_.processes.set_inodes_in_use(std::unordered_set<std::uint64_t>{});
   pass(kRetry);
@@ -116,7 +115,7 @@ TEST_F(UnitReaperTest, KeepsAUnitThatAProcessIsIn) {
 
 TEST_F(UnitReaperTest, KeepsAUnitWhenProcessesCannotBeListed) {
   rig_.processes.set_inodes_in_use(fail(EACCES));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   pass(hours(24));
   EXPECT_TRUE(there());
   rig_.processes.set_inodes_in_use(std::unordered_set<std::uint64_t>{});
@@ -126,14 +125,14 @@ TEST_F(UnitReaperTest, KeepsAUnitWhenProcessesCannotBeListed) {
 
 TEST_F(UnitReaperTest, KeepsAUnitWithALiveLockInIt) {
   ASSERT_TRUE(rig_.take_lock("worktrees/a/build.lock", worker_.tgid));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   pass(hours(24));
   EXPECT_TRUE(there());
 }
 
 TEST_F(UnitReaperTest, RemovesAUnitAtOnceWhenItsLastLockIsReclaimed) {
   ASSERT_TRUE(rig_.take_lock("worktrees/a/build.lock", worker_.tgid));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   ASSERT_TRUE(there());
   rig_.processes.kill(worker_);
   pass(nanoseconds(1));
@@ -146,7 +145,7 @@ TEST_F(UnitReaperTest, RemovesAUnitAtOnceWhenItsLastLockIsReclaimed) {
 
 TEST_F(UnitReaperTest, KeepsAUnitThatSomethingIsMountedIn) {
   rig_.set_mountpoints({"worktrees/a/mnt"});
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(there());
   rig_.set_mountpoints({"worktrees/ab/mnt"});
   pass(kRetry);
@@ -155,14 +154,14 @@ TEST_F(UnitReaperTest, KeepsAUnitThatSomethingIsMountedIn) {
 
 TEST_F(UnitReaperTest, KeepsAUnitWhenMountsCannotBeListed) {
   rig_.reaper().set_mounted({.device = 1, .path = "/x", .mountinfo = "/nonexistent"});
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(there());
 }
 
 TEST_F(UnitReaperTest, KeepsAUnitThatIsStillBeingCounted) {
   rig_.unit("worktrees/a")->set_counting(true);
-  pass(kTtl);
-  pass(kTtl);
+  pass(kRigUnitTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(there());
   rig_.unit("worktrees/a")->set_counting(false);
   rig_.reaper().unit_closed(rig_.unit("worktrees/a")->id());
@@ -171,7 +170,7 @@ TEST_F(UnitReaperTest, KeepsAUnitThatIsStillBeingCounted) {
 }
 
 TEST_F(UnitReaperTest, WaitsForARequestInsideAndThenJudgesAgain) {
-  rig_.advance(kTtl);
+  rig_.advance(kRigUnitTtl);
   const UnitRef unit = rig_.unit("worktrees/a");
   // A request that is inside, though its touch is not yet seen.
   ASSERT_TRUE(unit->try_enter());
@@ -181,7 +180,7 @@ TEST_F(UnitReaperTest, WaitsForARequestInsideAndThenJudgesAgain) {
   unit->leave();
   pass(milliseconds(50));
   EXPECT_TRUE(there());  // it was used, after all
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_FALSE(there());
 }
 
@@ -197,7 +196,7 @@ TEST_F(UnitReaperTest, AsksForProcessesOnceForManyUnitsAndOnlyWhenOneIsDue) {
 
 TEST_F(UnitReaperTest, RemovesNothingWhenThePolicyOnlyObservesAndSaysSoOnce) {
   rig_.reload("mode = \"observe\"\n" + rig_.policy_text);
-  pass(kTtl);
+  pass(kRigUnitTtl);
   for (int i = 0; i < 5; ++i) pass(kRetry);
   EXPECT_TRUE(there());
   int told = 0;
@@ -223,7 +222,7 @@ TEST_F(UnitReaperTest, HeedsAShorterTtlAtOnce) {
 
 TEST_F(UnitReaperTest, ForgetsAUnitThatVanishedAndSaysSo) {
   stdfs::remove_all(rig_.tree.at("worktrees/a"));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_EQ(rig_.unit("worktrees/a"), nullptr);
   EXPECT_TRUE(rig_.last_event(EventRecord::Kind::warning).has_value());
   EXPECT_TRUE(rig_.exact());
@@ -231,7 +230,7 @@ TEST_F(UnitReaperTest, ForgetsAUnitThatVanishedAndSaysSo) {
 
 TEST_F(UnitReaperTest, FollowsAUnitThatWasMovedBehindItsBack) {
   stdfs::rename(rig_.tree.at("worktrees/a"), rig_.tree.at("worktrees/moved"));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_NE(rig_.unit("worktrees/moved"), nullptr);
   pass(seconds(1));
   EXPECT_FALSE(there("worktrees/moved"));
@@ -242,10 +241,10 @@ TEST_F(UnitReaperTest, FollowsAUnitThatWasMovedBehindItsBack) {
 TEST_F(UnitReaperTest, NeverRemovesWhatWasMovedOutOfItsClassBehindItsBack) {
   ASSERT_TRUE(rig_.make_dir("elsewhere"));
   stdfs::rename(rig_.tree.at("worktrees/a"), rig_.tree.at("elsewhere/a"));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_EQ(rig_.unit("elsewhere/a"), nullptr);
   EXPECT_EQ(rig_.unit("worktrees/a"), nullptr);
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(there("elsewhere/a"));
   EXPECT_TRUE(rig_.trashed().empty());
 }
@@ -253,20 +252,20 @@ TEST_F(UnitReaperTest, NeverRemovesWhatWasMovedOutOfItsClassBehindItsBack) {
 TEST_F(UnitReaperTest, FindsAUnitWhoseParentWasRenamed) {
   ASSERT_TRUE(rig_.make_dir("other"));
   ASSERT_TRUE(rig_.rename("worktrees/a", "worktrees/b"));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_FALSE(there("worktrees/b"));
   EXPECT_TRUE(rig_.exact());
 }
 
 TEST_F(UnitReaperTest, RemovesAUnitThatIsASingleFile) {
   ASSERT_TRUE(rig_.write_file("worktrees/archive", "x"));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_FALSE(there("worktrees/archive"));
   EXPECT_TRUE(rig_.exact());
 }
 
 TEST_F(UnitReaperTest, KeepsAUnitWhoseRemovalCannotBeStored) {
-  rig_.advance(kTtl);
+  rig_.advance(kRigUnitTtl);
   rig_.faults.fail_commits(1, EIO, 1000);
   rig_.reaper().run_once();
   EXPECT_TRUE(there());
@@ -278,7 +277,7 @@ TEST_F(UnitReaperTest, KeepsAUnitWhoseRemovalCannotBeStored) {
 
 TEST_F(UnitReaperTest, RefusesWhatComesForAUnitThatIsGone) {
   const InodeId file = rig_.at("worktrees/a/file");
-  pass(kTtl);
+  pass(kRigUnitTtl);
   const auto opened =
       rig_.parts().filesystem->open({.umask = 022, .may_block = true}, file, O_RDONLY, false);
   ASSERT_FALSE(opened.has_value());
@@ -355,7 +354,7 @@ TEST_F(MaxAge, RemovesAUnitThatIsUsedAllTheTime) {
 
 TEST_F(MaxAge, RemovesADueUnitAtOnceWhenItsLastFileIsClosed) {
   OpenFile* const file = rig_.open("worktrees/a/file");
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(there());
   rig_.close(file);
   rig_.reaper().run_once();
@@ -406,7 +405,7 @@ class GitUnits : public testing::Test {
 
 TEST_F(GitUnits, LeaveACleanMainRepository) {
   rig_.mount();
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(rig_.tree.list("worktrees").empty());
   EXPECT_TRUE(rig_.tree.list("repo/.git/worktrees").empty());
   EXPECT_EQ(git(repo(), "worktree list").find("worktrees"), std::string::npos);
@@ -416,7 +415,7 @@ TEST_F(GitUnits, LeaveACleanMainRepository) {
 TEST_F(GitUnits, StayWhileGitHasThemLocked) {
   git(repo(), "worktree lock " + rig_.tree.at("worktrees/a").string());
   rig_.mount();
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_EQ(rig_.tree.list("worktrees"), std::vector<std::string>{"a"});
   EXPECT_EQ(rig_.reaper().verdict(rig_.unit("worktrees/a")).verdict.reason, Reason::git_locked);
   ASSERT_TRUE(rig_.remove("repo/.git/worktrees/a/locked"));
@@ -428,7 +427,7 @@ TEST_F(GitUnits, StayWhileGitHasThemLocked) {
 TEST_F(GitUnits, StayWhileGitWorksInTheirEntry) {
   rig_.mount();
   OpenFile* const file = rig_.open("repo/.git/worktrees/a/HEAD");
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(rig_.exists("worktrees/a"));
   rig_.close(file);
   pass(kRetry);
@@ -441,13 +440,13 @@ TEST_F(GitUnits, StayWhileALiveProcessHoldsTheirIndexLock) {
   const ProcessId worker = rig_.processes.start();
   ASSERT_TRUE(rig_.take_lock("repo/.git/worktrees/a/index.lock", worker.tgid));
   ASSERT_NE(rig_.lock("repo/.git/worktrees/a/index.lock"), nullptr);
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(rig_.exists("worktrees/a"));
 }
 
 TEST_F(GitUnits, WaitForARequestAroundTheirEntry) {
   rig_.mount();
-  rig_.advance(kTtl);
+  rig_.advance(kRigUnitTtl);
   {
     const auto inside =
         rig_.parts().units->use(rig_.parts().units->root(), rig_.clock.wall_now(), true);
@@ -466,7 +465,7 @@ TEST_F(GitUnits, LeaveARepositoryInAnotherUnitExactToo) {
   rig_.mount();
   ASSERT_NE(rig_.unit("repo"), nullptr);
   ASSERT_TRUE(rig_.parts().units->set_pinned(*rig_.unit("repo"), true));
-  pass(kTtl);
+  pass(kRigUnitTtl);
   EXPECT_TRUE(rig_.tree.list("repo/.git/worktrees").empty());
   EXPECT_TRUE(rig_.exact());
   rig_.crash();

@@ -10,17 +10,13 @@
 #include <vector>
 
 #include "fs/unit_table.h"
+#include "tests/fs/unit_times.h"
 #include "tests/support/mem_store.h"
 
 namespace ebbfs {
 namespace {
 
-using std::chrono::hours;
-using std::chrono::seconds;
-
-constexpr WallTime kStart{hours(1000)};
 constexpr int kUsers = 3;
-constexpr Duration kPatience = seconds(30);
 
 // Lets commits through and looks at the unit records in them: the users of these tests leave their
 // unit as empty as they entered it, so a clean record must say that it is empty.

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/fs/unit_times.h"
 #include "tests/support/fault_store.h"
 #include "tests/support/mem_store.h"
 
@@ -20,10 +21,9 @@ namespace {
 using std::chrono::hours;
 using std::chrono::seconds;
 
-constexpr WallTime kStart{hours(1000)};
 constexpr Duration kIdle = seconds(10);
 
-FileHandle handle_of(std::uint8_t seed) {
+FileHandle some_handle(std::uint8_t seed) {
   FileHandle handle;
   handle.type = 1;
   handle.size = 8;
@@ -35,7 +35,7 @@ UnitRecord record_of(std::uint64_t inode, std::string path) {
   UnitRecord record;
   record.path = std::move(path);
   record.inode = InodeId{inode};
-  record.handle = handle_of(1);
+  record.handle = some_handle(1);
   record.class_name = "worktree";
   record.created = kStart;
   record.last_used = kStart;
@@ -113,7 +113,7 @@ TEST_F(UnitTableTest, AUnitThatCannotBeStoredIsNotMade) {
   store_.fail_commits(1, ENOSPC, 100);
   EXPECT_EQ(units_.create(record_of(10, "worktrees/a"), kNever).error(), Errno{ENOSPC});
   EXPECT_EQ(units_.size(), 0U);
-  EXPECT_EQ(units_.find_by_top(InodeId{10}, handle_of(1)), nullptr);
+  EXPECT_EQ(units_.find_by_top(InodeId{10}, some_handle(1)), nullptr);
 }
 
 TEST_F(UnitTableTest, StoresOnceHoweverOftenAUnitIsUsed) {
@@ -249,7 +249,7 @@ TEST_F(UnitTableTest, ADirtyUnitIsRestoredCountingFromNothing) {
 TEST_F(UnitTableTest, FindsAUnitByIdTopAndPath) {
   const UnitRef unit = create(10, "worktrees/a");
   EXPECT_EQ(units_.find(unit->id()), unit);
-  EXPECT_EQ(units_.find_by_top(InodeId{10}, handle_of(1)), unit);
+  EXPECT_EQ(units_.find_by_top(InodeId{10}, some_handle(1)), unit);
   EXPECT_EQ(units_.find_by_path("worktrees/a"), unit);
   EXPECT_EQ(units_.find_by_path("worktrees"), nullptr);
   EXPECT_EQ(units_.all(), std::vector<UnitRef>{unit});
@@ -265,14 +265,14 @@ TEST_F(UnitTableTest, FindsTheRootUnitByIdAndPathButNeverAsATop) {
 
 TEST_F(UnitTableTest, DoesNotFindAUnitWhoseInodeNumberWasUsedAgain) {
   const UnitRef old = create(10, "worktrees/a");
-  EXPECT_EQ(units_.find_by_top(InodeId{10}, handle_of(2)), nullptr);
+  EXPECT_EQ(units_.find_by_top(InodeId{10}, some_handle(2)), nullptr);
 
   UnitRecord record = record_of(10, "worktrees/b");
-  record.handle = handle_of(2);
+  record.handle = some_handle(2);
   const UnitRef reused = units_.create(record, kNever).value();
-  EXPECT_EQ(units_.find_by_top(InodeId{10}, handle_of(1)), nullptr);
+  EXPECT_EQ(units_.find_by_top(InodeId{10}, some_handle(1)), nullptr);
   ASSERT_TRUE(units_.remove(*old));
-  EXPECT_EQ(units_.find_by_top(InodeId{10}, handle_of(2)), reused);
+  EXPECT_EQ(units_.find_by_top(InodeId{10}, some_handle(2)), reused);
 }
 
 TEST_F(UnitTableTest, RemoveForgetsTheUnitAndItsUsage) {
@@ -282,7 +282,7 @@ TEST_F(UnitTableTest, RemoveForgetsTheUnitAndItsUsage) {
   EXPECT_FALSE(stored(unit));
   EXPECT_EQ(index_->next_due().value(), kNever);
   EXPECT_EQ(units_.find(unit->id()), nullptr);
-  EXPECT_EQ(units_.find_by_top(InodeId{10}, handle_of(1)), nullptr);
+  EXPECT_EQ(units_.find_by_top(InodeId{10}, some_handle(1)), nullptr);
   EXPECT_EQ(ledger_.volume().usage(), Usage{});
   EXPECT_EQ(units_.flush(kStart, kIdle, true), 0U);
 }

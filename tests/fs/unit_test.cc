@@ -7,15 +7,12 @@
 #include <memory>
 
 #include "index/usage.h"
+#include "tests/fs/unit_times.h"
 
 namespace ebbfs {
 namespace {
 
-using std::chrono::hours;
 using std::chrono::seconds;
-
-constexpr WallTime kStart{hours(1000)};
-constexpr Duration kPatience = seconds(30);  // for what must happen: never waited out
 
 class UnitTest : public testing::Test {
  protected:

@@ -6,10 +6,10 @@
 #include <map>
 #include <random>
 
+#include "tests/index/sample_records.h"
+
 namespace ebbfs {
 namespace {
-
-WallTime at(std::int64_t count) { return WallTime{Duration{count}}; }
 
 constexpr Thing kUnit = {Deadline::Kind::unit, 1};
 constexpr Thing kLock = {Deadline::Kind::lock, 1};

@@ -11,7 +11,7 @@
 namespace ebbfs {
 namespace {
 
-constexpr std::uint64_t kSeed = 20'261'123;
+constexpr std::uint64_t kRecordsSeed = 20'261'123;
 constexpr int kRecords = 200;
 
 // The kinds of record behind one form, for typed tests.
@@ -49,7 +49,7 @@ struct Sample {
 template <typename Kind>
 class RecordCodec : public testing::Test {
  protected:
-  void SetUp() override { RecordProperty("seed", std::to_string(kSeed)); }
+  void SetUp() override { RecordProperty("seed", std::to_string(kRecordsSeed)); }
 
   // What does not decode is EBADMSG; what does is exactly what encode() would have written.
   static void expect_refused_or_canonical(std::string_view bytes) {
@@ -61,7 +61,7 @@ class RecordCodec : public testing::Test {
     }
   }
 
-  RecordMaker maker_{kSeed};
+  RecordMaker maker_{kRecordsSeed};
 };
 
 using Kinds = testing::Types<Unit, Lock, Trash, Event, Quota, Sample>;
@@ -71,8 +71,8 @@ TYPED_TEST(RecordCodec, GivesBackWhatWasEncoded) {
   for (int i = 0; i < kRecords; ++i) {
     const auto record = TypeParam::make(this->maker_);
     const auto decoded = TypeParam::decode(encode(record));
-    ASSERT_TRUE(decoded) << "seed " << kSeed << ", record " << i;
-    EXPECT_EQ(*decoded, record) << "seed " << kSeed << ", record " << i;
+    ASSERT_TRUE(decoded) << "seed " << kRecordsSeed << ", record " << i;
+    EXPECT_EQ(*decoded, record) << "seed " << kRecordsSeed << ", record " << i;
   }
 }
 
@@ -118,7 +118,7 @@ TYPED_TEST(RecordCodec, SurvivesEveryBitFlip) {
 }
 
 TYPED_TEST(RecordCodec, SurvivesNoise) {
-  std::mt19937_64 random(kSeed);
+  std::mt19937_64 random(kRecordsSeed);
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes(random() % 300, '\0');
     for (char& byte : bytes) byte = static_cast<char>(random() % 3 == 0 ? random() : 0);

@@ -40,6 +40,9 @@ class RecordMaker {
   std::mt19937_64 random_;
 };
 
+// A time so many ticks after the epoch, to be told from others.
+[[nodiscard]] constexpr WallTime at(std::int64_t count) { return WallTime{Duration{count}}; }
+
 // Owned by process (`pid`, 100) of user `uid` in the boot whose id is all ones.
 [[nodiscard]] UnitRecord sample_unit(UnitId id, pid_t pid = 42, uid_t uid = 1000);
 [[nodiscard]] LockRecord sample_lock(LockId id, pid_t pid = 42, uid_t uid = 1000);

@@ -12,13 +12,12 @@
 namespace ebbfs {
 namespace {
 
-constexpr std::uint64_t kSeed = 7;
-
 std::string key_of(const Deadline& entry) {
   return deadline_key({entry.kind, entry.id}, entry.due);
 }
 
 TEST(SchemaDeadlineKey, SortsAsDeadlinesDo) {
+  constexpr std::uint64_t kSeed = 7;
   SCOPED_TRACE(testing::Message() << "seed " << kSeed);
   std::mt19937_64 random(kSeed);
   std::vector<Deadline> entries = {

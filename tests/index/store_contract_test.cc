@@ -58,12 +58,12 @@ struct RocksStand final : Stand {
   Store& store() override { return *rocks; }
 };
 
-struct Kind {
+struct KindOfStore {
   const char* name;
   std::unique_ptr<Stand> (*make)();
 };
 
-class StoreContract : public testing::TestWithParam<Kind> {
+class StoreContract : public testing::TestWithParam<KindOfStore> {
  protected:
   Store& store() { return stand_->store(); }
 
@@ -95,14 +95,16 @@ class StoreContract : public testing::TestWithParam<Kind> {
 INSTANTIATE_TEST_SUITE_P(
     Stores, StoreContract,
     testing::Values(
-        Kind{"MemStore", [] -> std::unique_ptr<Stand> { return std::make_unique<MemoryStand>(); }},
-        Kind{"FaultStore", [] -> std::unique_ptr<Stand> { return std::make_unique<FaultStand>(); }},
-        Kind{"SteadyStore",
-             [] -> std::unique_ptr<Stand> { return std::make_unique<SteadyStand>(); }},
-        Kind{"SteadyStoreOverOneThatRefuses",
-             [] -> std::unique_ptr<Stand> { return std::make_unique<RefusedStand>(); }},
-        Kind{"RocksStore",
-             [] -> std::unique_ptr<Stand> { return std::make_unique<RocksStand>(); }}),
+        KindOfStore{"MemStore",
+                    [] -> std::unique_ptr<Stand> { return std::make_unique<MemoryStand>(); }},
+        KindOfStore{"FaultStore",
+                    [] -> std::unique_ptr<Stand> { return std::make_unique<FaultStand>(); }},
+        KindOfStore{"SteadyStore",
+                    [] -> std::unique_ptr<Stand> { return std::make_unique<SteadyStand>(); }},
+        KindOfStore{"SteadyStoreOverOneThatRefuses",
+                    [] -> std::unique_ptr<Stand> { return std::make_unique<RefusedStand>(); }},
+        KindOfStore{"RocksStore",
+                    [] -> std::unique_ptr<Stand> { return std::make_unique<RocksStand>(); }}),
     [](const auto& kind) { return kind.param.name; });
 
 TEST_P(StoreContract, GetsNothingForAnAbsentKey) {

@@ -14,8 +14,6 @@
 namespace ebbfs {
 namespace {
 
-WallTime at(std::int64_t count) { return WallTime{Duration{count}}; }
-
 struct Case {
   const char* name;
   std::function<int(UnitIndex&)> change;  // returns the errno

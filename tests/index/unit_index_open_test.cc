@@ -11,8 +11,6 @@
 namespace ebbfs {
 namespace {
 
-WallTime at(std::int64_t count) { return WallTime{Duration{count}}; }
-
 class UnitIndexOpenTest : public UnitIndexTest {};
 
 // ---- Format ----

@@ -15,8 +15,6 @@ namespace {
 
 using Kind = Deadline::Kind;
 
-WallTime at(std::int64_t count) { return WallTime{Duration{count}}; }
-
 TEST_F(UnitIndexTest, IsEmptyOnAFreshStore) {
   EXPECT_TRUE(index_->load_units()->empty());
   EXPECT_TRUE(index_->load_locks()->empty());

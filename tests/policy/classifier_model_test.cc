@@ -61,7 +61,7 @@ Expected naive_classify(const Policy& policy, const std::string& path) {
   return expected;
 }
 
-std::string some_glob(Seeded& random, bool with_job) {
+std::string some_match(Seeded& random, bool with_job) {
   const std::vector<std::string> parts{"**", "*", "*", "a", "b", "ab", "a*", "*b", "?", "?a*"};
   std::vector<std::string> glob(1 + random.below(4));
   for (std::string& part : glob) part = random.pick(parts);
@@ -69,12 +69,12 @@ std::string some_glob(Seeded& random, bool with_job) {
   return prefix(glob, glob.size());
 }
 
-Policy some_policy(Seeded& random) {
+Policy some_classes(Seeded& random) {
   Policy policy;
   for (std::size_t i = 1 + random.below(4); i > 0; --i) {
     ClassRule rule{.name = "c", .kind = random.one_in(2) ? ClassKind::tree : ClassKind::lock};
     for (std::size_t g = 1 + random.below(2); g > 0; --g) {
-      rule.match.push_back(some_glob(random, random.one_in(3)));
+      rule.match.push_back(some_match(random, random.one_in(3)));
     }
     policy.classes.push_back(std::move(rule));
   }
@@ -95,7 +95,7 @@ TEST(ClassifierModel, FindsWhatThePlainMatcherFinds) {
   Seeded random;
   SCOPED_TRACE(random.message());
   for (int i = 0; i < 400; ++i) {
-    const auto policy = std::make_shared<const Policy>(some_policy(random));
+    const auto policy = std::make_shared<const Policy>(some_classes(random));
     const Classifier classifier(policy);
     for (int j = 0; j < 50; ++j) {
       const std::string path = some_path(random);
@@ -111,7 +111,7 @@ TEST(ClassifierModel, NeverGivesAWrongJob) {
   Seeded random;
   SCOPED_TRACE(random.message());
   for (int i = 0; i < 400; ++i) {
-    const auto policy = std::make_shared<const Policy>(some_policy(random));
+    const auto policy = std::make_shared<const Policy>(some_classes(random));
     const Classifier classifier(policy);
     for (int j = 0; j < 50; ++j) {
       const std::string path = some_path(random);
@@ -130,7 +130,7 @@ TEST(ClassifierModel, GivesTheJobOfAnOnlyCaptureExactly) {
   SCOPED_TRACE(random.message());
   int matched = 0;
   for (int i = 0; i < 1000; ++i) {
-    const std::string glob = some_glob(random, true);
+    const std::string glob = some_match(random, true);
     if (glob.find("**") < glob.find("{job}")) continue;  // several names could be the job
     auto policy = std::make_shared<Policy>();
     policy->classes = {{.name = "c", .kind = ClassKind::lock, .match = {glob}}};

@@ -7,19 +7,13 @@
 #include <ostream>
 #include <vector>
 
+#include "tests/policy/judged_at.h"
+
 namespace ebbfs {
 namespace {
 
 using namespace std::chrono_literals;
 using Action = Verdict::Action;
-
-constexpr WallTime kNow{std::chrono::days(20'000)};
-constexpr WallTime kNoGrace = WallTime::min();
-constexpr UnitBusy kNotBusy{.open_files = Answer::no,
-                            .process_inside = Answer::no,
-                            .live_lock = Answer::no,
-                            .git_locked = Answer::no,
-                            .mount_inside = Answer::no};
 
 struct KeepCase {
   std::string_view name;

@@ -5,6 +5,7 @@
 
 #include <ostream>
 
+#include "tests/policy/judged_at.h"
 #include "tests/policy/seeded.h"
 
 namespace ebbfs {
@@ -12,14 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Action = Verdict::Action;
-
-constexpr WallTime kNow{std::chrono::days(20'000)};
-constexpr WallTime kNoGrace = WallTime::min();
-constexpr UnitBusy kNotBusy{.open_files = Answer::no,
-                            .process_inside = Answer::no,
-                            .live_lock = Answer::no,
-                            .git_locked = Answer::no,
-                            .mount_inside = Answer::no};
 
 ClassRule rule_of(Duration ttl, Duration max_age) {
   return {.name = "c", .ttl = ttl, .max_age = max_age};

@@ -11,11 +11,11 @@ using Words = std::vector<std::string>;
 const HookParts kParts = {
     .path = "/mnt/ebs/worktrees/a b", .repo = "/mnt/ebs/repo", .job = "ci-17", .class_name = "w"};
 
-HookRule rule_of(Words command) { return {.command = std::move(command), .user = "root"}; }
+HookRule hook_of(Words command) { return {.command = std::move(command), .user = "root"}; }
 
 TEST(HookCommand, PutsValuesIntoWords) {
   const auto words = hook_command(
-      rule_of({"/bin/x", "{path}", "--job={job}", "{class}:{repo}/{class}", "{", "{}", "{A}"}),
+      hook_of({"/bin/x", "{path}", "--job={job}", "{class}:{repo}/{class}", "{", "{}", "{A}"}),
       kParts);
   ASSERT_TRUE(words);
   EXPECT_EQ(*words, (Words{"/bin/x", "/mnt/ebs/worktrees/a b", "--job=ci-17", "w:/mnt/ebs/repo/w",
@@ -25,32 +25,32 @@ TEST(HookCommand, PutsValuesIntoWords) {
 TEST(HookCommand, MakesNoWordsOfWhatAValueHolds) {
   HookParts parts = kParts;
   parts.job = "$(reboot); {path} 'x' \n";
-  const auto words = hook_command(rule_of({"/bin/x", "--job={job}"}), parts);
+  const auto words = hook_command(hook_of({"/bin/x", "--job={job}"}), parts);
   ASSERT_TRUE(words);
   EXPECT_EQ(words->back(), "--job=" + parts.job);
 }
 
 TEST(HookCommand, LacksWhatItAsksForAndIsNotThere) {
   HookParts parts = kParts;
-  const HookRule rule = rule_of({"/usr/bin/git", "-C", "{repo}", "gc"});
+  const HookRule rule = hook_of({"/usr/bin/git", "-C", "{repo}", "gc"});
   EXPECT_TRUE(has_parts(rule, parts));
   parts.repo.clear();
   EXPECT_FALSE(has_parts(rule, parts));
-  EXPECT_TRUE(has_parts(rule_of({"/bin/x", "{path}"}), parts));
+  EXPECT_TRUE(has_parts(hook_of({"/bin/x", "{path}"}), parts));
 }
 
 TEST(HookCommand, IsNotRunWhereAValueWouldBeAnOption) {
   HookParts parts = kParts;
   parts.job = "--exec=evil";
-  EXPECT_FALSE(hook_command(rule_of({"/bin/x", "{job}"}), parts));
-  EXPECT_TRUE(hook_command(rule_of({"/bin/x", "-j{job}", "job={job}"}), parts));
+  EXPECT_FALSE(hook_command(hook_of({"/bin/x", "{job}"}), parts));
+  EXPECT_TRUE(hook_command(hook_of({"/bin/x", "-j{job}", "job={job}"}), parts));
 }
 
 TEST(HookCommand, KnowsItsParts) {
   EXPECT_EQ(unknown_hook_part("x {path} {pth}"), "{pth}");
   EXPECT_FALSE(unknown_hook_part("{path}{repo}{job}{class} {print $1} {} {"));
-  EXPECT_TRUE(hook_names(rule_of({"/bin/x", "a{repo}"}), "repo"));
-  EXPECT_FALSE(hook_names(rule_of({"/bin/x", "repo"}), "repo"));
+  EXPECT_TRUE(hook_names(hook_of({"/bin/x", "a{repo}"}), "repo"));
+  EXPECT_FALSE(hook_names(hook_of({"/bin/x", "repo"}), "repo"));
 }
 
 TEST(HookPolicy, IsReadWithItsDefaults) {

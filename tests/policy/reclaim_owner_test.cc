@@ -34,7 +34,7 @@ LockRecord helper_lock() {
   return lock;
 }
 
-ClassRule rule_of(OwnerMode mode) {
+ClassRule lock_rule(OwnerMode mode) {
   return {.name = "l", .kind = ClassKind::lock, .ttl = 5min, .owner = mode};
 }
 
@@ -64,7 +64,7 @@ TEST_P(LockOwner, IsJudged) {
   lock.ancestors.resize(static_cast<std::size_t>(c.ancestors));
   if (c.ancestors > 0) lock.ancestors[0].id.tgid = c.parent;
   const OwnerVerdict verdict =
-      judge_owner(lock, {.life = c.life, .ended_at = kMade + c.ended_after}, rule_of(c.mode));
+      judge_owner(lock, {.life = c.life, .ended_at = kMade + c.ended_after}, lock_rule(c.mode));
   EXPECT_EQ(verdict.step, c.want);
   EXPECT_EQ(verdict.certainty, c.want_certainty);
 }
@@ -179,7 +179,7 @@ class HandOver : public testing::Test {
       const auto ended = ended_.find(lock_.owner.process.id.tgid);
       const OwnerState state =
           ended == ended_.end() ? OwnerState{.life = Life::alive} : ended->second;
-      const OwnerVerdict verdict = judge_owner(lock_, state, rule_of(OwnerMode::process));
+      const OwnerVerdict verdict = judge_owner(lock_, state, lock_rule(OwnerMode::process));
       if (verdict.step != Step::hand_over) return verdict;
       apply_hand_over(lock_, verdict.certainty);
     }

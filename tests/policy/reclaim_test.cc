@@ -5,6 +5,7 @@
 
 #include <ostream>
 
+#include "tests/policy/judged_at.h"
 #include "tests/policy/seeded.h"
 
 namespace ebbfs {
@@ -15,8 +16,6 @@ using Action = Verdict::Action;
 using Life = OwnerState::Life;
 using Step = OwnerVerdict::Step;
 
-constexpr WallTime kNow{std::chrono::days(20'000)};
-constexpr WallTime kNoGrace = WallTime::min();
 constexpr ProcessId kEvidence{.tgid = 4242, .start_time = 5};
 
 struct Input {
@@ -188,12 +187,12 @@ const Case kUnknownOwners[] = {
      .look_again_in = 1ns},
 };
 
-std::string name_of(const testing::TestParamInfo<Case>& test) {
+std::string row_name(const testing::TestParamInfo<Case>& test) {
   return std::string(test.param.name);
 }
-INSTANTIATE_TEST_SUITE_P(Owned, Reclaim, testing::ValuesIn(kOwned), name_of);
-INSTANTIATE_TEST_SUITE_P(Orphan, Reclaim, testing::ValuesIn(kOrphans), name_of);
-INSTANTIATE_TEST_SUITE_P(UnknownOwner, Reclaim, testing::ValuesIn(kUnknownOwners), name_of);
+INSTANTIATE_TEST_SUITE_P(Owned, Reclaim, testing::ValuesIn(kOwned), row_name);
+INSTANTIATE_TEST_SUITE_P(Orphan, Reclaim, testing::ValuesIn(kOrphans), row_name);
+INSTANTIATE_TEST_SUITE_P(UnknownOwner, Reclaim, testing::ValuesIn(kUnknownOwners), row_name);
 
 Input some_input(Seeded& random) {
   constexpr Step kSteps[] = {Step::keep, Step::hand_over, Step::orphan, Step::by_touch};

@@ -15,7 +15,7 @@ SpaceReading free_of(std::int64_t mib, std::int64_t inodes = 1000) {
   return {.bytes = {1000 * kMiB, mib * kMiB}, .inodes = {1000, inodes}};
 }
 
-VolumeRule rule() { return {}; }  // 85 %, 75 %, reserve 1 %
+VolumeRule default_rule() { return {}; }  // 85 %, 75 %, reserve 1 %
 
 struct MarkCase {
   std::string_view name;
@@ -67,8 +67,8 @@ class Marks : public testing::TestWithParam<MarkCase> {};
 
 TEST_P(Marks, SayWhenAndHowMuch) {
   const MarkCase& row = GetParam();
-  EXPECT_EQ(must_evict(row.reading, rule(), row.wanted), row.evict);
-  const Usage left = still_to_free(row.reading, rule(), row.wanted);
+  EXPECT_EQ(must_evict(row.reading, default_rule(), row.wanted), row.evict);
+  const Usage left = still_to_free(row.reading, default_rule(), row.wanted);
   EXPECT_EQ((left.bytes.n + kMiB - 1) / kMiB, row.free_mib);
   EXPECT_EQ(left.inodes, row.free_inodes);
 }
@@ -76,18 +76,18 @@ TEST_P(Marks, SayWhenAndHowMuch) {
 INSTANTIATE_TEST_SUITE_P(Table, Marks, testing::ValuesIn(kMarkCases));
 
 TEST(Level, FollowsTheMarks) {
-  EXPECT_EQ(space_level(free_of(150), rule()), SpaceLevel::ample);
-  EXPECT_EQ(space_level(free_of(149), rule()), SpaceLevel::high);
-  EXPECT_EQ(space_level(free_of(11), rule()), SpaceLevel::high);
-  EXPECT_EQ(space_level(free_of(10), rule()), SpaceLevel::full);
-  EXPECT_EQ(space_level(free_of(1000, 10), rule()), SpaceLevel::full);
+  EXPECT_EQ(space_level(free_of(150), default_rule()), SpaceLevel::ample);
+  EXPECT_EQ(space_level(free_of(149), default_rule()), SpaceLevel::high);
+  EXPECT_EQ(space_level(free_of(11), default_rule()), SpaceLevel::high);
+  EXPECT_EQ(space_level(free_of(10), default_rule()), SpaceLevel::full);
+  EXPECT_EQ(space_level(free_of(1000, 10), default_rule()), SpaceLevel::full);
 }
 
 TEST(Reserve, IsKeptOfBytesAndInodes) {
-  EXPECT_EQ(reserve_of(free_of(500), rule().reserve), (Usage{{10 * kMiB}, 10}));
-  EXPECT_EQ(room_above_reserve(free_of(10, 10), rule().reserve), (Usage{{0}, 0}));
-  EXPECT_EQ(room_above_reserve(free_of(11, 500), rule().reserve), (Usage{{kMiB}, 490}));
-  EXPECT_EQ(room_above_reserve(free_of(0, 0), rule().reserve), (Usage{{-10 * kMiB}, -10}));
+  EXPECT_EQ(reserve_of(free_of(500), default_rule().reserve), (Usage{{10 * kMiB}, 10}));
+  EXPECT_EQ(room_above_reserve(free_of(10, 10), default_rule().reserve), (Usage{{0}, 0}));
+  EXPECT_EQ(room_above_reserve(free_of(11, 500), default_rule().reserve), (Usage{{kMiB}, 490}));
+  EXPECT_EQ(room_above_reserve(free_of(0, 0), default_rule().reserve), (Usage{{-10 * kMiB}, -10}));
 }
 
 TEST(Reserve, OfASmallVolumeIsEnoughForTheIndex) {
@@ -111,8 +111,8 @@ TEST(Reserve, MayBeASizeWhichSaysNothingOfInodes) {
 TEST(Reserve, IsNotTakenFromALimitOnTheVolume) {
   SpaceReading reading = free_of(900);
   reading.quota_bytes = {100 * kMiB, 3};
-  EXPECT_EQ(room_for_more(reading, rule().reserve).bytes.n, 3);
-  EXPECT_EQ(room_above_reserve(reading, rule().reserve).bytes.n, 890 * kMiB);
+  EXPECT_EQ(room_for_more(reading, default_rule().reserve).bytes.n, 3);
+  EXPECT_EQ(room_above_reserve(reading, default_rule().reserve).bytes.n, 890 * kMiB);
 }
 
 TEST(Marks, MayBeSizes) {

@@ -53,6 +53,9 @@ class NoBackingIds final : public BackingIds {
 // Units worktrees/* with a ttl of an hour; locks below locks/ and git's own, grace 5 s, ttl 5 min;
 // no adopt grace; trash kept 10 minutes.
 extern const char* const kRigPolicy;
+inline constexpr Duration kRigUnitTtl = std::chrono::hours(1);
+inline constexpr Duration kRigLockTtl = std::chrono::minutes(5);
+inline constexpr Duration kRigLockGrace = std::chrono::seconds(5);
 
 class VolumeRig {
  public:

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <sstream>
 
+#include "tests/tools/sample_values.h"
 #include "tools/render_views.h"
 
 namespace ebbfs {
@@ -13,9 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::days;
-
-const WallTime kNow = WallTime(std::chrono::sys_days(days(20'000))) + 12h;
-constexpr std::int64_t kGiB = std::int64_t{1} << 30;
 
 ExplainView sample() {
   ExplainView view;

@@ -6,14 +6,13 @@
 #include <clocale>
 #include <sstream>
 
+#include "tests/tools/sample_values.h"
+
 namespace ebbfs {
 namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::days;
-
-const WallTime kNow = WallTime(std::chrono::sys_days(days(20'000))) + 12h;
-constexpr std::int64_t kMiB = 1 << 20;
 
 TopFrame sample_frame() {
   TopFrame frame;
@@ -81,12 +80,12 @@ TEST(RenderTop, LetsNoNameReachTheTerminalAsItIs) {
 }
 
 TEST(RenderTop, TellsScriptsCountsAndRates) {
-  const auto json = top_json(sample_frame());
-  EXPECT_EQ(json["jobs"][2]["bytes_new"], 4 * kMiB);
-  EXPECT_EQ(json["jobs"][2]["bytes_new_per_second"], 2.0 * kMiB);
-  EXPECT_EQ(json["volume"]["ops_per_second"], 1500.0);
-  EXPECT_EQ(json["fullest"].size(), 1U) << "those that have a limit";
-  EXPECT_FALSE(json.contains("token"));
+  const auto figures = top_json(sample_frame());
+  EXPECT_EQ(figures["jobs"][2]["bytes_new"], 4 * kMiB);
+  EXPECT_EQ(figures["jobs"][2]["bytes_new_per_second"], 2.0 * kMiB);
+  EXPECT_EQ(figures["volume"]["ops_per_second"], 1500.0);
+  EXPECT_EQ(figures["fullest"].size(), 1U) << "those that have a limit";
+  EXPECT_FALSE(figures.contains("token"));
 }
 
 TEST(RenderTop, OfAQuietVolumeSaysSo) {

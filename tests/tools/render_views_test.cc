@@ -8,12 +8,12 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "tests/tools/sample_values.h"
+
 namespace ebbfs {
 namespace {
 
 using namespace std::chrono_literals;
-
-const WallTime kNow = WallTime(std::chrono::sys_days(std::chrono::days(20'000))) + 12h;
 
 class RenderViewsTest : public testing::Test {
  protected:

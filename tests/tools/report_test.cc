@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/tools/sample_values.h"
 #include "tools/report_scale.h"
 
 namespace ebbfs {
@@ -10,9 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using std::chrono::days;
-
-const WallTime kNow = WallTime(std::chrono::sys_days(days(20'000))) + 12h;
-constexpr std::int64_t kGiB = std::int64_t{1} << 30;
 
 HistoryView sample_history() {
   HistoryView view;
