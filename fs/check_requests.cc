@@ -88,10 +88,9 @@ LastCheckView Control::last_check() const {
   LastCheckView view;
   view.running = progress.running;
   if (progress.token == 0 || progress.running) {
-    view.percent = progress.running ? percent_done(progress) : 0;
+    view.percent = percent_done(progress);
     return view;
   }
-  view.percent = 100;
   if (progress.given_up) return view;
   view.finished = progress.started + progress.took;
   view.differences = static_cast<std::int64_t>(progress.differences.size());

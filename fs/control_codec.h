@@ -38,6 +38,20 @@ class FieldWriter {
     out_[key] = write(value);
   }
   void path(const char* key, const std::string& value) { put_path(out_, key, value); }
+  // Null where `known` does not hold, as a reader of JSON takes a zero or "" for what it says.
+  template <typename T>
+  void field_if(bool known, const char* key, const T& value) {
+    out_[key] = known ? write(value) : nlohmann::json();
+  }
+  void text(const char* key, const std::string& value) { field_if(!value.empty(), key, value); }
+  // A path that is never the root's.
+  void place(const char* key, const std::string& value) {
+    if (value.empty()) {
+      out_[key] = nlohmann::json();
+    } else {
+      path(key, value);
+    }
+  }
   void usage(const Usage& value) {
     field("bytes", value.bytes);
     field("inodes", value.inodes);
@@ -97,6 +111,17 @@ class FieldReader {
     ok_ = text.has_value();
     if (ok_) value = std::move(*text);
   }
+  // What is null leaves the value as it is.
+  template <typename T>
+  void field_if(bool /*known*/, const char* key, T& value) {
+    if (!is_null(key)) field(key, value);
+  }
+  void text(const char* key, std::string& value) {
+    if (!is_null(key)) field(key, value);
+  }
+  void place(const char* key, std::string& value) {
+    if (!is_null(key)) path(key, value);
+  }
   void usage(Usage& value) {
     field("bytes", value.bytes);
     field("inodes", value.inodes);
@@ -104,6 +129,11 @@ class FieldReader {
   [[nodiscard]] bool ok() const { return ok_; }
 
  private:
+  [[nodiscard]] bool is_null(const char* key) const {
+    if (!ok_) return false;
+    const auto at = in_.find(key);
+    return at != in_.end() && at->is_null();
+  }
   static bool read(const nlohmann::json& in, bool& value) {
     if (!in.is_boolean()) return false;
     value = in.get<bool>();

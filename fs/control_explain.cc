@@ -9,9 +9,9 @@ template <typename Visitor, Like<UsageThenView> View>
 static void fields(Visitor& v, View& view) {
   v.field("ago_seconds", view.ago);
   v.field("time", view.time);
-  v.field("bytes_used", view.bytes_used);
-  v.field("inodes_used", view.inodes_used);
-  v.field("bytes_growth", view.bytes_growth);
+  v.field_if(view.time.has_value(), "bytes_used", view.bytes_used);
+  v.field_if(view.time.has_value(), "inodes_used", view.inodes_used);
+  v.field_if(view.time.has_value() && view.ago != Duration{}, "bytes_growth", view.bytes_growth);
   v.field("time_to_full_seconds", view.time_to_full);
 }
 
@@ -38,13 +38,13 @@ static void fields(Visitor& v, View& view) {
   v.field("text", view.text);
   v.field("units", view.units);
   v.usage(view.usage);
-  v.path("largest", view.largest);
+  v.place("largest", view.largest);
 }
 
 template <typename Visitor, Like<CleanupView> View>
 static void fields(Visitor& v, View& view) {
   v.field("state", view.state);
-  v.field("text", view.text);
+  v.text("text", view.text);
   v.field("since", view.since);
   v.field("since_at_least", view.since_at_least);
   v.field("provisional", view.provisional);
@@ -67,7 +67,7 @@ static void fields(Visitor& v, View& view) {
   v.field("verdict", view.verdict);
   v.field("bytes_total", view.bytes_total);
   v.field("bytes_free", view.bytes_free);
-  v.field("inodes_total", view.inodes_total);
+  v.field_if(view.inodes_total != 0, "inodes_total", view.inodes_total);
   v.field("bytes_charged", view.charged);
   v.field("usage", view.usage);
   v.field("users", view.users);

@@ -29,7 +29,7 @@ struct UsageThenView {
 // What one user, job, class or unit holds, and how much more than at the beginning of the window.
 struct HolderView {
   std::string name;
-  std::int64_t units = 0;  // of a class or user; 0 where that is not counted
+  std::optional<std::int64_t> units;  // of a user, job or class; null: it is a unit
   Usage usage;
   std::optional<std::int64_t> bytes_growth;  // null: not known
   // It was not among the largest then, so it grew by this much at least.
@@ -47,7 +47,7 @@ struct RemovedView {
 
 // Units that cannot go for now, all for the same reason.
 struct HeldView {
-  std::string reason;  // to_string(Reason), "outside", "git_work", "trash"
+  std::string reason;  // to_string(Reason), "outside", "git_work"
   std::string text;    // for people
   std::int64_t units = 0;
   Usage usage;

@@ -13,11 +13,11 @@ namespace ebbfs {
 template <typename Visitor, Like<OwnerView> View>
 void fields(Visitor& v, View& view) {
   v.field("uid", view.uid);
-  v.field("user", view.user);
-  v.field("pid", view.pid);
-  v.field("comm", view.comm);
-  v.field("job", view.job);
-  v.field("cgroup", view.cgroup);
+  v.text("user", view.user);
+  v.field_if(view.pid != 0, "pid", view.pid);
+  v.text("comm", view.comm);
+  v.text("job", view.job);
+  v.text("cgroup", view.cgroup);
 }
 
 template <typename Visitor, Like<BrakeView> View>
@@ -25,9 +25,10 @@ void fields(Visitor& v, View& view) {
   v.field("cause", view.cause);
   v.field("text", view.text);
   v.field("since", view.since);
-  v.field("due", view.due);
-  v.field("all", view.all);
-  v.field("step_seconds", view.step);
+  const bool is_mass = view.cause == "mass";
+  v.field_if(is_mass, "due", view.due);
+  v.field_if(is_mass, "all", view.all);
+  v.field_if(!is_mass, "step_seconds", view.step);
 }
 
 }  // namespace ebbfs

@@ -12,9 +12,10 @@ static void fields(Visitor& v, View& view) {
   v.field("bytes_total", view.bytes_total);
   v.field("bytes_used", view.bytes_used);
   v.field("bytes_free", view.bytes_free);
-  v.field("inodes_total", view.inodes_total);
-  v.field("inodes_used", view.inodes_used);
-  v.field("inodes_free", view.inodes_free);
+  const bool has_limit = view.inodes_total != 0;
+  v.field_if(has_limit, "inodes_total", view.inodes_total);
+  v.field_if(has_limit || view.inodes_used != 0, "inodes_used", view.inodes_used);
+  v.field_if(has_limit, "inodes_free", view.inodes_free);
 }
 
 template <typename Visitor, Like<BackingView> View>
@@ -39,18 +40,21 @@ static void fields(Visitor& v, View& view) {
 
 template <typename Visitor, Like<SpaceView> View>
 static void fields(Visitor& v, View& view) {
-  v.field("level", view.level);
-  v.field("high", view.high);
-  v.field("low", view.low);
-  v.field("reserve", view.reserve);
-  v.field("reserve_bytes", view.reserve_bytes);
+  const bool is_known = !view.level.empty();
+  v.text("level", view.level);
+  v.text("high", view.high);
+  v.field("bytes_high", view.bytes_high);
+  v.text("low", view.low);
+  v.field("bytes_low", view.bytes_low);
+  v.text("reserve", view.reserve);
+  v.field_if(is_known, "bytes_reserve", view.bytes_reserve);
   v.field("evicting", view.evicting);
   v.field("waiting", view.waiting);
   v.field("evicted_units", view.evicted_units);
   v.field("evicted_bytes", view.evicted_bytes);
   v.field("last_eviction", view.last_eviction);
   v.field("refused", view.refused);
-  v.field("stuck", view.stuck);
+  v.text("stuck", view.stuck);
 }
 
 template <typename Visitor, Like<ClassView> View>
@@ -63,7 +67,7 @@ static void fields(Visitor& v, View& view) {
 
 template <typename Visitor, Like<UserView> View>
 static void fields(Visitor& v, View& view) {
-  v.field("name", view.name);
+  v.text("name", view.name);
   v.field("uid", view.uid);
   v.usage(view.usage);
 }
@@ -84,10 +88,10 @@ static void fields(Visitor& v, View& view) {
 template <typename Visitor, Like<LastCheckView> View>
 static void fields(Visitor& v, View& view) {
   v.field("running", view.running);
-  v.field("percent", view.percent);
+  v.field_if(view.running, "percent", view.percent);
   v.field("finished", view.finished);
-  v.field("differences", view.differences);
-  v.field("exact", view.exact);
+  v.field_if(view.finished.has_value(), "differences", view.differences);
+  v.field_if(view.finished.has_value(), "exact", view.exact);
 }
 
 template <typename Visitor, Like<RequestsView> View>
@@ -121,7 +125,7 @@ static void fields(Visitor& v, View& view) {
   v.field("users", view.users);
   v.field("due", view.due);
   v.field("next_expiry", view.next_expiry);
-  v.path("next_expiry_path", view.next_expiry_path);
+  v.place("next_expiry_path", view.next_expiry_path);
   v.field("last_reclaim", view.last_reclaim);
   v.field("overdue_seconds", view.overdue);
   v.field("open_files", view.open_files);

@@ -50,9 +50,11 @@ struct TrashHeapView {
 struct SpaceView {
   std::string level;  // "ample"; "high": above the high mark; "full": the reserve is being used
   std::string high;   // as in the policy: "85%", "10GiB"
+  std::optional<Bytes> bytes_high;  // the same of this volume; null: of inodes only
   std::string low;
+  std::optional<Bytes> bytes_low;
   std::string reserve;
-  Bytes reserve_bytes;
+  Bytes bytes_reserve;
   bool evicting = false;
   std::int64_t waiting = 0;        // requests that wait for space
   std::int64_t evicted_units = 0;  // since the start

@@ -12,11 +12,11 @@ static void fields(Visitor& v, View& view) {
   v.field("class", view.class_name);
   v.field("owner", view.owner);
   v.field("reason", view.reason);
-  v.field("removed", view.removed);
+  v.field("removed_at", view.removed_at);
   v.field("restorable_until", view.restorable_until);
   v.usage(view.usage);
   v.field("purging", view.purging);
-  v.path("git_entry", view.git_entry);
+  v.place("git_entry", view.git_entry);
 }
 
 template <typename Visitor, Like<TrashView> View>
@@ -34,8 +34,8 @@ static void fields(Visitor& v, View& view) {
   v.path("was", view.was);
   v.field("dry_run", view.dry_run);
   v.usage(view.usage);
-  v.path("git_entry", view.git_entry);
-  v.field("git_entry_lost", view.git_entry_lost);
+  v.place("git_entry", view.git_entry);
+  v.text("git_entry_lost", view.git_entry_lost);
   v.field("expires_at", view.expires_at);
   v.field("others", view.others);
 }
@@ -44,7 +44,7 @@ template <typename Visitor, Like<ResumeView> View>
 static void fields(Visitor& v, View& view) {
   v.field("changed", view.changed);
   v.field("dry_run", view.dry_run);
-  v.field("was", view.was);
+  v.field("brake", view.brake);
   v.field("due_units", view.due_units);
 }
 

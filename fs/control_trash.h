@@ -20,7 +20,7 @@ struct TrashItemView {
   std::string class_name;
   OwnerView owner;
   std::string reason;  // to_string(RemovalReason)
-  WallTime removed{};
+  WallTime removed_at{};
   WallTime restorable_until{};
   Usage usage;
   bool purging = false;   // being deleted: no way back
@@ -53,8 +53,8 @@ struct RestoreView {
 struct ResumeView {
   bool changed = false;  // false: nothing was held, or a dry run
   bool dry_run = false;
-  std::optional<BrakeView> was;
-  std::int64_t due_units = 0;  // what may go now
+  std::optional<BrakeView> brake;  // that held
+  std::int64_t due_units = 0;      // what may go now
   bool operator==(const ResumeView&) const = default;
 };
 

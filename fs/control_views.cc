@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "fs/control_fields.h"
 #include "policy/limits.h"
@@ -91,7 +92,7 @@ static void fields(Visitor& v, View& view) {
   v.field("what", view.what);
   v.field("unit", view.unit);
   v.field("lock", view.lock);
-  v.field("rule", view.rule);
+  v.text("rule", view.rule);
   v.field("ttl_seconds", view.ttl);
   v.field("expires_at", view.expires_at);
   v.field("evictable_at", view.evictable_at);
@@ -115,13 +116,16 @@ static void fields(Visitor& v, View& view) {
   v.field("sequence", view.sequence);
   v.field("time", view.time);
   v.field("kind", view.kind);
-  v.path("path", view.path);
-  v.field("class", view.class_name);
-  v.field("rule", view.rule);
-  v.field("owner", view.owner);
-  v.field("age_seconds", view.age);
+  v.place("path", view.path);
+  v.text("class", view.class_name);
+  v.text("rule", view.rule);
+  v.field("uid", view.uid);
+  v.text("owner_text", view.owner);
+  const bool is_hook = view.kind == to_string(EventRecord::Kind::hook);
+  v.field_if(!is_hook && view.age != Duration{}, "age_seconds", view.age);
+  v.field_if(is_hook, "took_seconds", view.age);
   v.usage(view.usage);
-  v.field("detail", view.detail);
+  v.text("detail", view.detail);
 }
 
 template <typename Visitor, Like<EventsView> View>
@@ -136,10 +140,10 @@ static void fields(Visitor& v, View& view) {
   v.field("op", view.op);
   v.path("path", view.path);
   v.field("uid", view.uid);
-  v.field("user", view.user);
-  v.field("pid", view.pid);
+  v.text("user", view.user);
+  v.field_if(view.pid != 0, "pid", view.pid);
   v.field("took_seconds", view.took);
-  v.field("error", view.error);
+  v.text("error", view.error);
 }
 
 template <typename Visitor, Like<TraceView> View>
@@ -157,7 +161,7 @@ static void fields(Visitor& v, View& view) {
   v.field("ttl_seconds", view.ttl);
   v.field("keep_seconds", view.keep);
   v.field("max_age_seconds", view.max_age);
-  v.field("owner", view.owner);
+  v.text("owner", view.owner);
   v.field("orphan_grace_seconds", view.orphan_grace);
 }
 
@@ -173,9 +177,9 @@ template <typename Visitor, Like<CheckView> View>
 static void fields(Visitor& v, View& view) {
   v.field("valid", view.valid);
   v.path("file", view.file);
-  v.field("line", view.line);
-  v.field("column", view.column);
-  v.field("reason", view.reason);
+  v.field_if(view.line != 0, "line", view.line);
+  v.field_if(view.column != 0, "column", view.column);
+  v.text("reason", view.reason);
   v.field("policy", view.policy);
 }
 
@@ -220,6 +224,16 @@ OwnerView view_of(const Owner& owner, std::string user) {
           .cgroup = owner.cgroup};
 }
 
+// Of what owner_text() (describe.h) wrote.
+static std::optional<uid_t> uid_in(std::string_view owner) {
+  constexpr std::string_view kMark = "uid=";
+  if (!owner.starts_with(kMark)) return std::nullopt;
+  owner.remove_prefix(kMark.size());
+  uid_t uid = 0;
+  const auto [end, error] = std::from_chars(owner.data(), owner.data() + owner.size(), uid);
+  return error == std::errc{} ? std::optional(uid) : std::nullopt;
+}
+
 EventView view_of(const EventRecord& event) {
   return {.sequence = event.sequence,
           .time = event.time,
@@ -227,6 +241,7 @@ EventView view_of(const EventRecord& event) {
           .path = event.path,
           .class_name = event.class_name,
           .rule = event.rule,
+          .uid = uid_in(event.owner),
           .owner = event.owner,
           .age = event.age,
           .usage = event.usage,

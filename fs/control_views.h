@@ -4,9 +4,9 @@
 // from_json reads it back in ebbctl (control_json.h; for the views named *sView, ShowView,
 // ChangeView, EventView, PolicyView and CheckView). Fields are written under their own names but
 // for: class_name is "class"; usage is the two keys "bytes" and "inodes"; a Duration `x` is
-// "x_seconds"; a nested view is a nested object. An empty optional is null. Paths are relative to
-// the volume root,
-// "" being the root itself. Readers pass over keys they do not know; a missing or mistyped one is
+// "x_seconds"; a nested view is a nested object. What is not there or not known is null: an empty
+// optional, and what is "" or 0 here for it. Paths are relative to the volume root, "" being the
+// root itself. Readers pass over keys they do not know; a missing or mistyped one is
 // EBADMSG. Values only.
 #pragma once
 
@@ -123,7 +123,7 @@ struct ChangeView {
   std::string action;  // "pinned", "unpinned", "expired", "reclaimed"
   bool dry_run = false;
   bool changed = false;  // false: it was so already
-  Usage usage;           // of what went
+  Usage usage;           // of what went, or is pinned
   std::optional<WallTime> restorable_until;
   std::vector<BlockerView> blockers;  // why it was, or would be, refused
   bool operator==(const ChangeView&) const = default;
@@ -139,8 +139,9 @@ struct EventView {
   std::string path;
   std::string class_name;
   std::string rule;
-  std::string owner;
-  Duration age{};
+  std::optional<uid_t> uid;  // of the owner
+  std::string owner;         // owner_text(); "owner_text"
+  Duration age{};            // of a hook: how long it ran, "took_seconds"
   Usage usage;
   std::string detail;
   bool operator==(const EventView&) const = default;

@@ -194,13 +194,13 @@ void Explainer::tell_holders(const std::vector<SurveyedUnit>& units, const Trend
   std::map<std::string, HolderView> by_class;
   for (const SurveyedUnit& one : units) {
     const auto add = [&](HolderView& holder) {
-      ++holder.units;
+      holder.units = holder.units.value_or(0) + 1;
       holder.usage += one.usage;
     };
     add(by_user[one.record.owner.uid]);
     add(by_class[one.record.class_name]);
     if (!one.record.owner.job.empty()) add(by_job[one.record.owner.job]);
-    HolderView unit{.name = one.record.path, .units = 0, .usage = one.usage, .bytes_growth = {}};
+    HolderView unit{.name = one.record.path, .units = {}, .usage = one.usage, .bytes_growth = {}};
     compare(known, one.record.id, unit);
     if (begin != nullptr && one.record.created > begin->time) {
       unit.bytes_growth = unit.usage.bytes.n;
@@ -215,6 +215,7 @@ void Explainer::tell_holders(const std::vector<SurveyedUnit>& units, const Trend
   }
   for (auto& [uid, holder] : by_user) {
     holder.name = named(uid);
+    holder.units = holder.units.value_or(0);
     compare(users, uid, holder);
     view.users.push_back(std::move(holder));
   }

@@ -159,10 +159,12 @@ void Control::describe_space(StatusView& view) const {
   const VolumeRule& rule = state.look->rule;
   space.level = to_string(space_level(state.look->reading, rule));
   space.high = format_threshold(rule.high);
+  space.bytes_high = mark_in_bytes(rule.high, view.volume.bytes_total);
   space.low = format_threshold(rule.low);
+  space.bytes_low = mark_in_bytes(rule.low, view.volume.bytes_total);
   space.reserve = format_threshold(rule.reserve);
-  space.reserve_bytes = reserve_of(state.look->reading, rule.reserve).bytes;
-  view.volume.bytes_free = std::max(view.volume.bytes_free - space.reserve_bytes, Bytes{});
+  space.bytes_reserve = reserve_of(state.look->reading, rule.reserve).bytes;
+  view.volume.bytes_free = std::max(view.volume.bytes_free - space.bytes_reserve, Bytes{});
 }
 
 StatusView Control::status_view(const Caller& caller) {

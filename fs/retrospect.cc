@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "fs/evictor.h"
 #include "fs/explainer.h"
 
 namespace ebbfs {
@@ -53,12 +54,6 @@ class ThinnedHistory {
   std::vector<PointView> points_;
   std::map<std::string, SliceView> removed_;  // since the last point
 };
-
-std::optional<Bytes> mark_in_bytes(const Threshold& mark, Bytes total) {
-  if (mark.bytes) return mark.bytes;
-  if (!mark.fraction) return std::nullopt;
-  return Bytes{static_cast<std::int64_t>(static_cast<double>(total.n) * *mark.fraction)};
-}
 
 }  // namespace
 

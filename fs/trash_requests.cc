@@ -22,7 +22,7 @@ TrashItemView view_of(const Trash::Item& item) {
   view.class_name = record.unit.class_name;
   view.owner = view_of(record.unit.owner, user_name(record.unit.owner.uid));
   view.reason = to_string(record.reason);
-  view.removed = record.removed;
+  view.removed_at = record.removed;
   view.restorable_until = record.purge_after;
   view.usage = item.usage;
   view.purging = item.purging;
@@ -135,7 +135,7 @@ ControlReply Control::resume(const Caller& caller, const ControlRequest& request
     ResumeView view;
     view.dry_run = true;
     view.due_units = static_cast<std::int64_t>(before.due_units);
-    if (before.brake.cause != BrakeRecord::Cause::none) view.was = brake_view(before.brake);
+    if (before.brake.cause != BrakeRecord::Cause::none) view.brake = brake_view(before.brake);
     return done(to_json(view));
   }
   const auto resumed = reaper_.resume(who(caller));
@@ -145,7 +145,7 @@ ControlReply Control::resume(const Caller& caller, const ControlRequest& request
   }
   ResumeView view;
   view.changed = *resumed;
-  if (*resumed) view.was = brake_view(before.brake);
+  if (*resumed) view.brake = brake_view(before.brake);
   view.due_units = static_cast<std::int64_t>(before.due_units);
   return done(to_json(view));
 }

@@ -78,7 +78,7 @@ std::string holder_table(const ExplainView& view, const Style& style) {
     for (const HolderView& one : holders) {
       table.add({{human_bytes(one.usage.bytes)},
                  {growth_of(one), color_of_growth(one.bytes_growth.value_or(0))},
-                 {one.units > 0 ? human_count(one.units) : ""},
+                 {one.units.value_or(0) > 0 ? human_count(*one.units) : ""},
                  {kind},
                  {shown_path(one.name)}});
     }

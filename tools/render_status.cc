@@ -96,7 +96,7 @@ std::string volume_lines(const StatusView& status, const Style& style) {
     out += fmt::format("; {} of {} inodes, {}", human_count(volume.inodes_used),
                        human_count(volume.inodes_total),
                        percent(share(volume.inodes_used, volume.inodes_total)));
-  } else {
+  } else if (volume.inodes_used > 0) {
     out += fmt::format("; {}", counted(volume.inodes_used, "inode"));
   }
   return out + "\n";

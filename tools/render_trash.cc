@@ -30,7 +30,7 @@ std::string render(const TrashView& view, const Style& style, WallTime now) {
       {{"ID", right}, {"REMOVED"}, {"WHY"}, {"LEFT"}, {"BYTES", right}, {"OWNER"}, {"PATH"}});
   for (const TrashItemView& item : view.items) {
     table.add({{std::to_string(item.id)},
-               {relative(item.removed, now)},
+               {relative(item.removed_at, now)},
                {plain(item.reason)},
                {until(item, now), item.purging ? Color::warn : Color::none},
                {human_bytes(item.usage.bytes)},
@@ -63,8 +63,8 @@ std::string render(const RestoreView& view, const Style& style, WallTime now) {
 }
 
 std::string render(const ResumeView& view, const Style& style, WallTime /*now*/) {
-  const std::string why = view.was ? plain(view.was->text) : "";
-  if (view.dry_run && view.was) {
+  const std::string why = view.brake ? plain(view.brake->text) : "";
+  if (view.dry_run && view.brake) {
     return wrapped("",
                    fmt::format("would be resumed: {} would go (it is held because {})",
                                counted(view.due_units, "due unit"), why),

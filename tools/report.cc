@@ -104,7 +104,7 @@ std::string owners_of(const ExplainView& view) {
           one.bytes_growth ? (one.growth_at_least ? "&gt;" : "") + signed_bytes({*one.bytes_growth})
                            : "?";
       table.add({kind, html(shown_path(one.name)), human_bytes(one.usage.bytes), growth,
-                 one.units > 0 ? human_count(one.units) : ""});
+                 one.units.value_or(0) > 0 ? human_count(*one.units) : ""});
     }
   };
   add("user", view.users);

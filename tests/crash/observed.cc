@@ -83,8 +83,8 @@ Charges counted(const MountedVolume& volume) {
       if (path != top && !path.starts_with(top + "/")) continue;
       add(charges, "unit:" + top, held);
       add(charges, "class:" + unit["class"].get<std::string>(), held);
-      const std::string job = unit["owner"]["job"];
-      if (!job.empty()) add(charges, "job:" + job, held);
+      const json& job = unit["owner"]["job"];
+      if (job.is_string()) add(charges, "job:" + job.get<std::string>(), held);
     }
   });
   charges["volume"].inodes = 0;  // those in the trash are not shown

@@ -66,9 +66,11 @@ StatusView sample_status() {
   status.volume = {{100}, {60}, {40}, 1000, 600, 400};
   status.space = {.level = "high",
                   .high = "85%",
+                  .bytes_high = Bytes{85},
                   .low = "75%",
+                  .bytes_low = Bytes{75},
                   .reserve = "1%",
-                  .reserve_bytes = {1},
+                  .bytes_reserve = {1},
                   .evicting = true,
                   .waiting = 2,
                   .evicted_units = 3,
@@ -122,6 +124,7 @@ EventView sample_event() {
           .path = "worktrees/\xff",
           .class_name = "worktree",
           .rule = "idle 24h",
+          .uid = 1000,
           .owner = "uid=1000",
           .age = 25h,
           .usage = {{1}, 2},
@@ -159,7 +162,7 @@ ExplainView sample_explain() {
   view.users = {{"alice", 1, {{2}, 3}, 4, true}};
   view.jobs = {{"ci", 1, {{2}, 3}, std::nullopt, false}};
   view.classes = {HolderView{}};
-  view.units = {{"worktrees/\xff", 0, {{2}, 3}, -4, false}};
+  view.units = {{"worktrees/\xff", {}, {{2}, 3}, -4, false}};
   view.removed = {{"worktree", "expire", 5, {{6}, 7}}};
   view.held = {{"pinned", "pinned", 8, {{9}, 10}, "worktrees/a"}};
   view.evictable = {{11}, 12};
@@ -234,6 +237,58 @@ TEST(ControlViews, EmptyOptionalsAreNull) {
     EXPECT_TRUE(show.at(key).is_null()) << key;
   }
   EXPECT_EQ(from_json<ShowView>(show), ShowView{});
+}
+
+// Where a zero or "" would be taken for what it says.
+TEST(ControlViews, WhatIsNotKnownIsNull) {
+  const json owner = to_json(UnitView{})["owner"];
+  const json event = to_json(EventView{});
+  const json status = to_json(StatusView{});
+  const json explain = [] {
+    ExplainView view;
+    view.usage = {UsageThenView{}};
+    view.units = {HolderView{}};
+    view.held = {HeldView{}};
+    return to_json(view);
+  }();
+  struct Case {
+    const char* name;
+    const json& of;
+    std::vector<const char*> keys;
+  };
+  const std::vector<Case> cases = {
+      {"owner", owner, {"user", "pid", "comm", "job", "cgroup"}},
+      {"event",
+       event,
+       {"path", "class", "rule", "uid", "owner_text", "age_seconds", "took_seconds", "detail"}},
+      {"volume", status["volume"], {"inodes_total", "inodes_used", "inodes_free"}},
+      {"space",
+       status["space"],
+       {"level", "high", "bytes_high", "low", "bytes_low", "reserve", "bytes_reserve", "stuck"}},
+      {"check", status["check"], {"percent", "finished", "differences", "exact"}},
+      {"status", status, {"next_expiry", "next_expiry_path"}},
+      {"usage then", explain["usage"][0], {"bytes_used", "inodes_used", "bytes_growth"}},
+      {"unit", explain["units"][0], {"units", "bytes_growth"}},
+      {"held", explain["held"][0], {"largest"}},
+      {"cleanup", explain["cleanup"], {"text", "since"}},
+      {"explain", explain, {"inodes_total"}},
+  };
+  for (const Case& one : cases) {
+    for (const char* key : one.keys) {
+      EXPECT_TRUE(one.of.at(key).is_null()) << one.name << ": " << key;
+    }
+  }
+  EXPECT_EQ(from_json<StatusView>(status), StatusView{});
+}
+
+TEST(ControlViews, WhatAHookTookIsNoAge) {
+  EventView event;
+  event.kind = "hook";
+  event.age = 2s;
+  const json hook = to_json(event);
+  EXPECT_EQ(hook.at("took_seconds"), 2.0);
+  EXPECT_TRUE(hook.at("age_seconds").is_null());
+  EXPECT_EQ(from_json<EventView>(hook), event);
 }
 
 TEST(ControlViews, WhatIsNoObjectIsNoView) {

@@ -48,7 +48,7 @@ ExplainView sample() {
   view.users = {{"alice", 12, {{12 * kGiB}, 4}, 5 * kGiB, false}};
   view.jobs = {{"ci-17", 3, {{2 * kGiB}, 4}, kGiB, true}};
   view.classes = {{"worktree", 231, {{30 * kGiB}, 4}, std::nullopt, false}};
-  view.units = {{"worktrees/job-17", 0, {{kGiB}, 4}, 0, false}};
+  view.units = {{"worktrees/job-17", {}, {{kGiB}, 4}, 0, false}};
   view.removed = {{"worktree", "expire", 1'204, {{70 * kGiB}, 9}}};
   view.held = {{"recent", "used within the keep of its class", 231, {{30 * kGiB}, 9}, "w/a"},
                {"outside", "outside of any unit: nothing there ever expires", 0, {{kGiB}, 9}, ""}};
