@@ -246,6 +246,7 @@ ControlReply Control::pin(const Caller& caller, const ControlRequest& request, b
   view.action = pinned ? "pinned" : "unpinned";
   view.dry_run = request.dry_run;
   view.changed = record.pinned != pinned;
+  view.usage = at_least_zero(unit->accounts().total().usage());
   if (!view.changed || request.dry_run) return done(to_json(view));
   if (const auto set = volume_.units.set_pinned(*unit, pinned); !set) {
     return refused("cannot store the pin: errno " + std::to_string(code(set.error())));
