@@ -156,12 +156,19 @@ void add_for_held(const ExplainView& view, Actions& actions) {
   }
 }
 
-// Twice what is held, in whole GiB: what stops a run-away and nobody else.
-std::string limit_for(Bytes held) {
-  return std::to_string(std::max<std::int64_t>((held.n * 2) >> 30, 1)) + "GiB";
+// What is held and half of what is free, but no more than twice what is held: it stops a run-away,
+// and leaves room to others.
+std::string limit_for(Bytes held, Bytes free) {
+  constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+  constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+  const std::int64_t limit = held.n + std::min(held.n, free.n / 2);
+  const bool is_large = limit >= 10 * kGiB;
+  const std::int64_t unit = is_large ? kGiB : kMiB;
+  return fmt::format("{}{}", (limit + unit - 1) / unit, is_large ? "GiB" : "MiB");
 }
 
-void add_for_holders(const ExplainView& view, Actions& actions) {
+void add_for_holders(const ExplainView& view, const std::set<std::string>& limited,
+                     Actions& actions) {
   if (view.users.empty()) return;
   const auto growth = [](const HolderView& user) { return user.bytes_growth.value_or(0); };
   const HolderView& most = *std::ranges::max_element(view.users, {}, growth);
@@ -170,10 +177,10 @@ void add_for_holders(const ExplainView& view, Actions& actions) {
   actions.add(growth(who) > 0 ? "see what has grown" : "see what is largest",
               {"ebbctl", "units", "--user", who.name, "--sort", "bytes", "--limit", "10", "--mount",
                view.mount});
-  if (view.only_own || growth(who) <= 0 || who.name == "root") return;
-  actions.add("stop that user from taking more than twice as much",
-              {"ebbctl", "quota", "set", "user:" + who.name, "--bytes", limit_for(who.usage.bytes),
-               "--mount", view.mount});
+  if (view.only_own || growth(who) <= 0 || who.name == "root" || limited.contains(who.name)) return;
+  actions.add("stop that user from taking all that is left",
+              {"ebbctl", "quota", "set", "user:" + who.name, "--bytes",
+               limit_for(who.usage.bytes, view.bytes_free), "--mount", view.mount});
 }
 
 }  // namespace
@@ -207,7 +214,7 @@ std::vector<std::string> verdict_of(const ExplainView& view) {
           cause_text(view)};
 }
 
-std::vector<ActionView> actions_of(const ExplainView& view) {
+std::vector<ActionView> actions_of(const ExplainView& view, const std::set<std::string>& limited) {
   Actions actions(view);
   add_for_cleanup(view, actions);
   if (!view.only_own && actions.worthwhile(view.trash.bytes)) {
@@ -215,7 +222,7 @@ std::vector<ActionView> actions_of(const ExplainView& view) {
                 {"ebbctl", "trash", "empty", "--mount", view.mount});
   }
   add_for_held(view, actions);
-  add_for_holders(view, actions);
+  add_for_holders(view, limited, actions);
   return actions.take();
 }
 

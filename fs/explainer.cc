@@ -143,8 +143,20 @@ ExplainView Explainer::explain(const Caller& caller, const std::string& path, Du
   tell_held(units, trend, view);
   tell_cleanup(trend, view);
   view.verdict = verdict_of(view);
-  view.actions = actions_of(view);
+  view.actions = actions_of(view, limited_users(units));
   return view;
+}
+
+std::set<std::string> Explainer::limited_users(const std::vector<SurveyedUnit>& units) const {
+  std::set<std::string> limited;
+  std::set<uid_t> seen;
+  for (const SurveyedUnit& one : units) {
+    const uid_t uid = one.record.owner.uid;
+    if (!seen.insert(uid).second) continue;
+    const Account& account = volume_.ledger.scope("user:" + std::to_string(uid));
+    if (account.limits().bytes != kUnlimited) limited.insert(named(uid));
+  }
+  return limited;
 }
 
 void Explainer::tell_usage(const Trend& trend, ExplainView& view) const {

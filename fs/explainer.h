@@ -7,6 +7,7 @@
 // Threading: any thread, holding no lock and inside no unit, and not on a request's thread.
 #pragma once
 
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -51,6 +52,8 @@ class Explainer {
   [[nodiscard]] Inside inside() EXCLUDES(scan_mu_);
   [[nodiscard]] std::vector<SurveyedUnit> survey(const Caller& caller, const std::string& path);
   [[nodiscard]] bool holds_work(const SurveyedUnit& one) const EXCLUDES(mu_);
+  // Of those who own units: whose bytes have a hard limit.
+  [[nodiscard]] std::set<std::string> limited_users(const std::vector<SurveyedUnit>& units) const;
   void tell_usage(const Trend& trend, ExplainView& view) const;
   void tell_holders(const std::vector<SurveyedUnit>& units, const Trend& trend,
                     ExplainView& view) const;

@@ -119,7 +119,22 @@ TEST(ExplainActions, NameTheUnitThatStandsInTheWay) {
 
 TEST(ExplainActions, BoundTheUserWhoGrows) {
   EXPECT_TRUE(has_command(
-      sample(), {"ebbctl", "quota", "set", "user:ci", "--bytes", "60GiB", "--mount", "/mnt/ebs"}));
+      sample(), {"ebbctl", "quota", "set", "user:ci", "--bytes", "35GiB", "--mount", "/mnt/ebs"}));
+}
+
+TEST(ExplainActions, BoundNobodyWhoIsBoundedAlready) {
+  for (const ActionView& action : actions_of(sample(), {"ci"})) {
+    EXPECT_NE(action.command.at(1), "quota");
+  }
+}
+
+TEST(ExplainActions, BoundByLessThanTheVolumeHolds) {
+  ExplainView view = sample();
+  view.bytes_total = {256 << 20};
+  view.bytes_free = {100 << 20};
+  view.users[0].usage.bytes = {(10 << 20) + 1};
+  EXPECT_TRUE(has_command(
+      view, {"ebbctl", "quota", "set", "user:ci", "--bytes", "21MiB", "--mount", "/mnt/ebs"}));
 }
 
 TEST(ExplainActions, LeaveOutNamesThatAreNoText) {
