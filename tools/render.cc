@@ -35,6 +35,19 @@ std::string_view color_code(Color color) {
   return "";
 }
 
+// Where the first word ends that a line may end with: not between "1.0" and "MiB".
+std::size_t end_of_word(std::string_view text) {
+  const std::size_t end = text.find(' ');
+  if (end == std::string_view::npos ||
+      text.substr(0, end).find_last_not_of("0123456789.") != std::string_view::npos) {
+    return end;
+  }
+  const std::size_t next = text.find_first_of(" ,;:.)", end + 1);
+  const std::string_view unit = text.substr(end + 1, next - end - 1);
+  if (unit != "B" && !(unit.size() == 3 && unit.ends_with("iB"))) return end;
+  return text.find(' ', end + 1);
+}
+
 }  // namespace
 
 std::string paint(const Style& style, Color color, std::string_view text) {
@@ -137,7 +150,7 @@ std::string wrapped(std::string_view first, std::string_view text, const Style& 
   std::size_t column = indent;
   bool fresh = true;
   while (!text.empty()) {
-    const std::size_t end = text.find(' ');
+    const std::size_t end = end_of_word(text);
     const std::string_view word = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     const std::size_t width = display_width(word);

@@ -94,12 +94,12 @@ std::string holder_table(const ExplainView& view, const Style& style) {
 std::string removed_table(const ExplainView& view, const Style& style) {
   const std::string window = human_duration(view.since);
   if (view.removed.empty()) return label("removed") + "nothing in " + window + "\n";
-  Table table({{"REMOVED", right}, {"COUNT", right}, {"WHY"}, {"CLASS"}});
+  Table table({{"REMOVED IN " + window, right}, {"COUNT", right}, {"WHY"}, {"CLASS"}});
   for (const RemovedView& one : view.removed) {
     table.add({{human_bytes(one.usage.bytes)},
                {human_count(one.count)},
                {plain(one.reason)},
-               {plain(one.class_name) + ", in " + window}});
+               {plain(one.class_name)}});
     if (&one - view.removed.data() + 1 == static_cast<std::ptrdiff_t>(kRemovedShown)) break;
   }
   return table.render(style);

@@ -127,6 +127,12 @@ TEST(Wrapped, KeepsToTheWidthOfATerminal) {
   EXPECT_EQ(wrapped("a  ", "one two three", Style{.width = 12}), "a  one two three\n");
 }
 
+TEST(Wrapped, KeepsASizeTogether) {
+  const Style terminal{.terminal = true, .width = 12};
+  EXPECT_EQ(wrapped("", "trash: 1.0 MiB", terminal), "trash:\n1.0 MiB\n");
+  EXPECT_EQ(wrapped("", "holds 12 Bytes", terminal), "holds 12\nBytes\n");
+}
+
 Table sample_table() {
   Table table({{"N", Table::Align::right}, {"NAME"}, {"PATH"}});
   table.add({{"1"}, {"a", Color::bad}, {"short"}});
