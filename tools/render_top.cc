@@ -84,7 +84,7 @@ std::string actors(const char* kind, const std::vector<ActorView>& all,
                {human_bytes(one.bytes_held)},
                {plain(one.name)}});
   }
-  if (rows == 0) table.add({{"-"}, {"-"}, {"-"}, {"-"}, {"nobody", Color::faint}});
+  if (rows == 0) table.add({{"-"}, {"-"}, {"-"}, {"-"}, {"none", Color::faint}});
   return table.render(style);
 }
 
