@@ -17,13 +17,14 @@ constexpr std::int64_t kPassthroughFrom = 128 * 1024;
 
 constexpr std::string_view kFooter =
     "Examples:\n"
-    "  ebbfs /mnt/ebs                          mount in place, with the built-in policy\n"
+    "  ebbfs /mnt/ebs                          mount in place, by the built-in policy\n"
     "  ebbfs --policy /etc/ebbfs/policy.toml /mnt/ebs\n"
     "  ebbfs --backing /data/scratch /mnt/ebs  manage another directory\n"
     "  ebbfs -o nosuid,nodev /mnt/ebs          with options of mount(8)\n"
     "  umount /mnt/ebs                         the files are a plain directory again\n"
-    "  ebbfs --forget /mnt/ebs                 and .ebbfs/ is gone, with what is in the trash\n"
-    "Then ask `ebbctl status /mnt/ebs`. Exit codes: 0 mounted (forgotten), 1 not, 2 usage.";
+    "  ebbfs --forget /mnt/ebs                 and .ebbfs/ is gone, the trash with it\n"
+    "Then ask `ebbctl status /mnt/ebs`.\n"
+    "Exit codes: 0 mounted (forgotten), 1 not, 2 usage.";
 
 std::string absolute(const std::string& path) {
   std::error_code ignored;
@@ -81,17 +82,15 @@ std::variant<Options, OptionsExit> parse_options(int argc, const char* const* ar
   Options options;
   options.passthrough_from = kPassthroughFrom;
   std::vector<std::string> lists;
-  CLI::App app(
-      "Mounts a managed scratch filesystem: expiry, quotas and orphaned locks are its own "
-      "business.",
-      "ebbfs");
+  CLI::App app("Mounts a scratch filesystem that sees to expiry, quotas and orphaned locks",
+               "ebbfs");
   app.footer(std::string(kFooter));
   app.add_option("mountpoint", options.mountpoint, "directory to mount over")->required();
   app.add_option("--backing", options.backing, "directory to manage (default: the mountpoint)");
   app.add_option("--policy", options.policy, "policy file (default: the built-in policy)");
   app.add_option("--metrics", options.metrics, "ADDR:PORT for Prometheus to scrape");
   app.add_flag("--forget", options.forget,
-               "make the unmounted volume a plain directory again: removes .ebbfs/ in it");
+               "make the unmounted volume a plain directory again:\nremoves .ebbfs/ in it");
   app.add_flag("--yes", options.yes, "with --forget: do not ask");
   app.add_flag("-f,--foreground", options.foreground, "stay in the foreground, log to stderr");
   app.add_option("--transport", options.transport, "auto, io_uring or dev (/dev/fuse)");

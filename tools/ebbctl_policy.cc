@@ -64,7 +64,7 @@ void add_policy_commands(CLI::App& app, Invocation& invocation) {
       "  ebbctl policy check /etc/ebbfs/policy.toml && ebbctl policy reload", check_policy);
   check_file->add_option("FILE", invocation.file, "The policy file")->type_name("")->required();
   CLI::App* reload = add_command(*policy, invocation, "reload",
-                                 "Read the file again; if broken, the old stays in force",
+                                 "Read the file again; a broken one changes nothing",
                                  "  ebbctl policy reload", reload_policy);
   add_path(*reload, invocation, "A path on the mount to ask", PathUse::optional);
 }

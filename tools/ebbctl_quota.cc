@@ -10,7 +10,7 @@
 namespace ebbfs {
 namespace {
 
-constexpr const char* kScopes = "volume, class:NAME, unit:PATH, user:NAME, group:NAME, job:NAME";
+constexpr const char* kScopes = "volume, class:NAME, unit:PATH,\nuser:NAME, group:NAME, job:NAME";
 
 // Those with a limit only, unless all are asked for.
 int list_quotas(Invocation& invocation, const Style& style) {

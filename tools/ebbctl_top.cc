@@ -127,7 +127,7 @@ int run_top(Invocation& invocation, const Style& style) {
 
 void add_top_commands(CLI::App& app, Invocation& invocation) {
   CLI::App* top =
-      add_command(app, invocation, "top", "Who writes how much, now; what is full, what goes next",
+      add_command(app, invocation, "top", "Who writes how much now, what is full or goes next",
                   "  ebbctl top                          q quits\n"
                   "  ebbctl top --interval 5s\n"
                   "  ebbctl top --once                   a sample over a second, then done\n"

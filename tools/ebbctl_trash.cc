@@ -77,7 +77,7 @@ void add_trash_commands(CLI::App& app, Invocation& invocation) {
                                "  ebbctl trash list --user alice\n"
                                "  ebbctl trash list --json | jq '.items[] | {id, path}'",
                                run_list);
-  add_path(*list, invocation, "Only what was at or below PATH; also names the mount",
+  add_path(*list, invocation, "What was at or below PATH; also names the mount",
            PathUse::optional);
   list->add_option("--user", invocation.request.filter.user, "Only of this owner, name or uid")
       ->type_name("USER");
@@ -88,7 +88,7 @@ void add_trash_commands(CLI::App& app, Invocation& invocation) {
                   "  ebbctl trash empty --older 30m      what was removed longer ago\n"
                   "  ebbctl trash empty worktrees/job-17",
                   run_empty);
-  add_path(*empty, invocation, "Only what was at or below PATH; also names the mount",
+  add_path(*empty, invocation, "What was at or below PATH; also names the mount",
            PathUse::optional);
   empty->add_option("--user", invocation.request.filter.user, "Only of this owner, name or uid")
       ->type_name("USER");
@@ -101,7 +101,7 @@ void add_trash_commands(CLI::App& app, Invocation& invocation) {
 
   add_restore(app, invocation);
   CLI::App* resume =
-      add_command(app, invocation, "resume", "Let go what the brake holds: units are removed again",
+      add_command(app, invocation, "resume", "Let go what the brake holds: units go again",
                   "  ebbctl status                       says why it holds\n"
                   "  ebbctl units --state due            what will go\n"
                   "  ebbctl resume",

@@ -142,19 +142,31 @@ TEST_F(EbbctlTest, ChecksAPolicyWithoutAMount) {
   EXPECT_EQ(good.at("policy").at("mode"), "observe");
 }
 
+void expect_narrow(const std::string& help) {
+  for (std::size_t at = 0; at < help.size();) {
+    const std::size_t end = std::min(help.find('\n', at), help.size());
+    EXPECT_LE(end - at, 80U) << help.substr(at, end - at);
+    at = end + 1;
+  }
+}
+
 TEST_F(EbbctlTest, HelpOfEachCommandHasExamplesAndFitsATerminal) {
-  for (const char* command : {"status", "units", "locks", "show", "explain", "events", "pin",
-                              "unpin", "expire", "policy show", "policy check", "policy reload"}) {
+  for (const char* command :
+       {"status",        "units",       "locks",       "show",         "explain",
+        "events",        "trace",       "report",      "top",          "pin",
+        "unpin",         "expire",      "trash list",  "trash empty",  "restore",
+        "resume",        "check",       "quota list",  "quota show",   "quota set",
+        "quota default", "quota clear", "policy show", "policy check", "policy reload"}) {
     const Outcome outcome = run(std::string(command) + " --help");
-    EXPECT_NE(outcome.out.find(std::string("Examples:\n  ebbctl ") + command), std::string::npos)
+    const std::size_t examples = outcome.out.find("Examples:\n");
+    EXPECT_NE(outcome.out.find(std::string("\n  ebbctl ") + command, examples), std::string::npos)
         << command;
     EXPECT_NE(outcome.out.find("--json"), std::string::npos) << command;
     EXPECT_NE(outcome.out.find("--mount"), std::string::npos) << command;
-    for (std::size_t at = 0; at < outcome.out.size();) {
-      const std::size_t end = std::min(outcome.out.find('\n', at), outcome.out.size());
-      EXPECT_LE(end - at, 80U) << outcome.out.substr(at, end - at);
-      at = end + 1;
-    }
+    expect_narrow(outcome.out);
+  }
+  for (const char* several : {"", "quota", "trash", "policy"}) {
+    expect_narrow(run(std::string(several) + " --help").out);
   }
 }
 
