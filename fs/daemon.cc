@@ -251,6 +251,7 @@ std::expected<void, std::string> reload_policy(const Options& options, Parts& pa
   parts.rules->replace(std::make_shared<const Policy>(std::move(*policy)));
   parts.quotas->policy_changed(*parts.rules->policy());
   parts.reaper->rules_changed();
+  parts.hooks->policy_changed();
   return {};
 }
 

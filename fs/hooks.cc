@@ -59,23 +59,30 @@ std::string how_it_ended(int status, const std::string& last_line) {
 
 }  // namespace
 
+Hooks::Hooks(Volume& volume, const Trash& trash)
+    : volume_(volume), trash_(trash), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!wake_.valid()) spdlog::error("op=eventfd of=hooks errno={}", errno);
+}
+
 Hooks::~Hooks() { stop(); }
 
 void Hooks::start(std::string mount) {
   mount_ = std::move(mount);
-  stop_.reset(::eventfd(0, EFD_CLOEXEC));
-  if (!stop_.valid()) {
-    spdlog::error("op=start_hooks errno={}", errno);
-    return;
-  }
-  thread_ = std::thread([this] { run(); });
+  if (wake_.valid()) thread_ = std::thread([this] { run(); });
 }
 
 void Hooks::stop() {
   if (!thread_.joinable()) return;
-  const std::uint64_t one = 1;
-  (void)!::write(stop_.get(), &one, sizeof one);
+  stopping_ = true;
+  wake();
   thread_.join();
+}
+
+void Hooks::policy_changed() { wake(); }
+
+void Hooks::wake() const {
+  const std::uint64_t one = 1;
+  (void)!::write(wake_.get(), &one, sizeof one);
 }
 
 void Hooks::run() {
@@ -87,14 +94,18 @@ void Hooks::run() {
 }
 
 bool Hooks::wait() const {
-  std::vector<pollfd> ready = {{.fd = stop_.get(), .events = POLLIN, .revents = 0}};
+  std::vector<pollfd> ready = {{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
   for (const Running& one : running_) {
     ready.push_back({.fd = one.process.ended_fd(), .events = POLLIN, .revents = 0});
     ready.push_back({.fd = one.process.output_fd(), .events = POLLIN, .revents = 0});
   }
-  const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(kLook);
-  (void)::poll(ready.data(), ready.size(), static_cast<int>(patience.count()));
-  return ready.front().revents == 0;
+  const auto look = std::chrono::duration_cast<std::chrono::milliseconds>(kLook);
+  // What was begun under an earlier policy is still looked after.
+  const bool is_idle = policy_->hooks.empty() && running_.empty() && waiting_.empty();
+  (void)::poll(ready.data(), ready.size(), is_idle ? -1 : static_cast<int>(look.count()));
+  std::uint64_t times = 0;
+  (void)!::read(wake_.get(), &times, sizeof times);
+  return !stopping_;
 }
 
 void Hooks::look() {

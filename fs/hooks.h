@@ -10,9 +10,11 @@
 // not run again for it before something else has used it. So each hook can put off a unit's expiry
 // once after each use by others, and none can keep it.
 //
-// Threading: start and stop from one thread; all else is of the object's own.
+// Threading: start and stop from one thread, policy_changed from any; all else is of the object's
+// own, which sleeps while the policy has no hook.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <list>
 #include <map>
@@ -42,7 +44,7 @@ class Hooks {
   static constexpr Duration kSettle = std::chrono::seconds(2);
 
   // Both outlive the object.
-  Hooks(Volume& volume, const Trash& trash) : volume_(volume), trash_(trash) {}
+  Hooks(Volume& volume, const Trash& trash);
   ~Hooks();  // stops
   Hooks(const Hooks&) = delete;
   Hooks& operator=(const Hooks&) = delete;
@@ -51,6 +53,8 @@ class Hooks {
   void start(std::string mount);
   // Kills what runs; what waits is forgotten.
   void stop();
+  // The policy was replaced. Beside start() and stop().
+  void policy_changed();
 
  private:
   using HookId = std::size_t;  // of what a rule says, so that a reload keeps it
@@ -93,15 +97,17 @@ class Hooks {
   void look_after_running();
   void end(const Task& task, Duration took, const std::string& how);
   void journal(const Task& task, Duration took, const std::string& how);
-  // Until something can be done, or for kLook; false when it is to stop.
+  // Until something can be done, or for kLook where there are hooks; false when it is to stop.
   [[nodiscard]] bool wait() const;
+  void wake() const;
   [[nodiscard]] std::optional<GitRepo> repo_of_removed(const EventRecord& event) const;
   [[nodiscard]] std::string below_mount(std::string_view path) const;
 
   Volume& volume_;
   const Trash& trash_;
   std::string mount_;
-  UniqueFd stop_;  // an eventfd
+  UniqueFd wake_;                      // an eventfd, as long as the object lives
+  std::atomic<bool> stopping_{false};  // written before wake_
   std::thread thread_;
 
   // Of the thread.

@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <thread>
 
 #include "tests/support/each_filesystem.h"
 #include "tests/support/git.h"
@@ -254,6 +256,32 @@ TEST_F(HooksTest, UserThatIsNotThereIsRefused) {
   const Ran ran = volume_->ebbctl("policy reload");
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_NE(ran.out.find("no-such-user"), std::string::npos) << ran.out;
+}
+
+// How often the threads of `pid` have been woken.
+std::map<std::string, long> wakes(pid_t pid) {
+  std::map<std::string, long> found;
+  const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::ifstream status(task.path() / "status");
+    for (std::string key; status >> key;) {
+      if (key == "voluntary_ctxt_switches:") status >> found[task.path().filename()];
+    }
+  }
+  return found;
+}
+
+TEST_F(HooksTest, NobodyLooksForWhatNoHookIsAbout) {
+  ASSERT_NO_FATAL_FAILURE(begin("", "1h"));
+  if (IsSkipped()) return;
+  const auto pid = volume_->json("status")["pid"].get<pid_t>();
+  std::this_thread::sleep_for(1s);
+  const auto before = wakes(pid);
+  std::this_thread::sleep_for(3s);
+  for (const auto& [thread, count] : wakes(pid)) {
+    const auto earlier = before.find(thread);
+    EXPECT_LT(count - (earlier == before.end() ? 0 : earlier->second), 5) << "thread " << thread;
+  }
 }
 
 TEST_F(HooksTest, CanBeAddedByAReload) {
