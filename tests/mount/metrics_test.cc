@@ -4,8 +4,11 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <map>
@@ -15,6 +18,7 @@
 
 #include "tests/support/each_filesystem.h"
 #include "tests/support/plain_files.h"
+#include "tests/support/temp_tree.h"
 
 namespace ebbfs::test {
 namespace {
@@ -57,6 +61,14 @@ std::set<std::string> names_in_text(const std::string& text) {
   return names;
 }
 
+// What is served there on this machine, without the header of the answer; "" when nothing is.
+std::string get_page(int port, const std::string& where) {
+  const Ran ran = shell("exec 3<>/dev/tcp/127.0.0.1/" + std::to_string(port) + "; printf 'GET " +
+                        where + " HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3");
+  const std::size_t end = ran.out.find("\r\n\r\n");
+  return end == std::string::npos ? "" : ran.out.substr(end + 4);
+}
+
 class MetricsTest : public OnVolume {
  protected:
   void SetUp() override {
@@ -67,14 +79,7 @@ class MetricsTest : public OnVolume {
     if (IsSkipped()) return;
     ASSERT_EQ(::mkdir(at("units").c_str(), 0777), 0);
   }
-  // The page, without the header of the answer.
-  std::string page() {
-    const std::string port = std::to_string(port_);
-    const Ran ran = shell("exec 3<>/dev/tcp/127.0.0.1/" + port +
-                          "; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3");
-    const std::size_t end = ran.out.find("\r\n\r\n");
-    return end == std::string::npos ? "" : ran.out.substr(end + 4);
-  }
+  std::string page() { return get_page(port_, "/metrics"); }
   // Values by name with labels, as they stand on the page.
   std::map<std::string, double> values() {
     std::map<std::string, double> all;
@@ -206,6 +211,80 @@ TEST_F(MetricsTest, AreWhatPromtoolWants) {
   const Ran ran = shell("grep -v exposer_ " + file + " | promtool check metrics; rm " + file);
   EXPECT_EQ(ran.exit_code, 0) << ran.out;
   EXPECT_EQ(ran.out, "");
+}
+
+// A server of its own, which knows the alert rules and looks each second.
+class PrometheusServer {
+ public:
+  explicit PrometheusServer(int scraped) : port_(free_port()) {
+    put(tree_.path() / "prometheus.yml",
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        "rule_files: ['" +
+            source_file("/examples/prometheus/ebbfs.rules.yml") +
+            "']\n"
+            "scrape_configs:\n"
+            "  - {job_name: ebbfs, static_configs: [{targets: ['127.0.0.1:" +
+            std::to_string(scraped) + "']}]}\n");
+    const std::string directory = tree_.path();
+    const std::string command = "exec prometheus --config.file=" + directory +
+                                "/prometheus.yml --storage.tsdb.path=" + directory +
+                                "/data --web.listen-address=127.0.0.1:" + std::to_string(port_) +
+                                " >" + directory + "/log 2>&1";
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+  }
+  ~PrometheusServer() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  PrometheusServer(const PrometheusServer&) = delete;
+  PrometheusServer& operator=(const PrometheusServer&) = delete;
+
+  // The newest value of `metric`; "" when there is none.
+  [[nodiscard]] std::string value(const std::string& metric) const {
+    const auto answer =
+        nlohmann::json::parse(get_page(port_, "/api/v1/query?query=" + metric), nullptr, false);
+    const auto at = nlohmann::json::json_pointer("/data/result/0/value/1");
+    return answer.contains(at) ? answer[at].get<std::string>() : "";
+  }
+  // How often each word is said of the health of the rules: "ok", "err", "unknown".
+  [[nodiscard]] std::map<std::string, int> health_of_rules() const {
+    std::map<std::string, int> found;
+    const auto answer = nlohmann::json::parse(get_page(port_, "/api/v1/rules"), nullptr, false);
+    const auto at = nlohmann::json::json_pointer("/data/groups/0/rules");
+    if (!answer.contains(at)) return found;
+    for (const auto& rule : answer[at]) ++found[rule["health"].get<std::string>()];
+    return found;
+  }
+  [[nodiscard]] std::string log() const { return tree_.read_file("log"); }
+
+ private:
+  const int port_;
+  TempTree tree_{"/tmp"};
+  pid_t pid_ = -1;
+};
+
+TEST_F(MetricsTest, AreScrapedByAPrometheusServer) {
+  if (shell("command -v prometheus").exit_code != 0) {
+    GTEST_SKIP() << "needs prometheus, which is in Debian's package of that name";
+  }
+  use();
+  const PrometheusServer server(port_);
+  ASSERT_TRUE(eventually([&] { return server.value("ebbfs_enforcing") == "1"; }, 30s))
+      << server.log();
+  EXPECT_EQ(server.value("up"), "1");
+  EXPECT_EQ(server.value("ebbfs_class_bytes"), std::to_string(1 << 20));
+  EXPECT_NE(server.value("ebbfs_request_duration_seconds_count"), "");
+  EXPECT_TRUE(eventually(
+      [&] {
+        const auto health = server.health_of_rules();
+        return health.size() == 1 && health.contains("ok");
+      },
+      30s))
+      << server.log();
 }
 
 TEST(AlertRules, PassTheirTests) {

@@ -91,6 +91,12 @@ test_build() {
   rm -rf "$packed/_CPack_Packages"
 }
 
+test_has_nothing_that_lintian_calls_an_error() {
+  [[ $(type -P lintian) ]] || skip "needs lintian"
+  lintian --allow-root --no-tag-display-limit --fail-on error "$packed"/*.deb ||
+    complain "lintian finds errors"
+}
+
 # What is left of the package in the overlay, one name a line: nothing that the system has as well,
 # nor what dpkg notes of each package, and logs.
 left_behind() {
@@ -191,7 +197,7 @@ test_commands_in_the_pages_run() {
 main() {
   [[ $(type -t "test_$case") == function ]] || die -2 "no case $case"
   case $case in
-    build) ;;
+    build | has_nothing_that_lintian_calls_an_error) ;;
     *)
       [[ $EUID == 0 && -w /dev/fuse ]] || skip "needs root and /dev/fuse"
       make_root
