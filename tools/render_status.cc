@@ -123,8 +123,8 @@ std::string time_lines(const StatusView& status, const Style& style, WallTime no
   const std::size_t room = style.width - kLabelWidth;
   if (style.terminal) next = shorten(next, room, style.unicode);
   std::string out = label("next expiry") + next + "\n";
-  out += label("last reclaim") + (status.last_reclaim ? both(*status.last_reclaim, now) : "never") +
-         "\n";
+  out += label("last reclaim") +
+         (status.last_reclaim ? both(*status.last_reclaim, now) : "none since the start") + "\n";
   out += label("due now") + heap(status.due) + "\n";
   return out + label("trash") + heap(status.trash) + "\n";
 }

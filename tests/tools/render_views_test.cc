@@ -182,6 +182,14 @@ TEST_F(RenderViewsTest, StatusFitsATerminalOf80By24) {
   }
 }
 
+// The journal may know of earlier ones.
+TEST_F(RenderViewsTest, StatusDoesNotSayThatNothingWasEverRemoved) {
+  StatusView status = sample_status();
+  status.last_reclaim.reset();
+  EXPECT_NE(render(status, style_, kNow).find("\nlast reclaim  none since the start\n"),
+            std::string::npos);
+}
+
 TEST_F(RenderViewsTest, StatusOfAVolumeWithoutInodeLimitCountsThem) {
   StatusView status = sample_status();
   status.volume.inodes_total = 0;
