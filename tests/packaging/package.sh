@@ -194,6 +194,34 @@ test_commands_in_the_pages_run() {
   ((count > 20)) || complain "only $count lines of commands were found"
 }
 
+# What README.md shows of a session, as it stands: with the package for what tools/up builds, and a
+# repository here for the one that it clones. One command is refused there.
+test_session_in_the_readme_runs() {
+  install_package
+  prepare_volume
+  local session
+  session=$(awk '/^## / { on = $0 == "## A session" } on && sub(/^# /, "")' \
+    "$ebbfs_source/README.md")
+  [[ $(wc -l <<<"$session") -ge 15 ]] || complain "the session is not found"
+  inside git init -q /mnt/raw/project
+  inside git -C /mnt/raw/project -c user.name=n -c user.email=e@localhost \
+    commit -q --allow-empty -m begin
+  # shellcheck disable=SC2016  # for the shell inside
+  inside env GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=url./mnt/raw/project.insteadOf \
+    GIT_CONFIG_VALUE_0=https://git.example/project.git timeout 60 bash -c '
+      function tools/up { ebbfs "$1" && ebbctl status "$1"; }
+      trap "echo \"refused: \$BASH_COMMAND\"" ERR
+      '"$session" >"$layers/log" 2>&1 </dev/null || true
+  local said
+  for said in 'deploy.lock$' 'reclaimed     locks/deploy.lock' 'fix-login: pinned' \
+    'held by   pinned' 'fix-login: expired' 'fix-login: restored'; do
+    grep -q "$said" "$layers/log" || complain "the session does not say: $said"
+  done
+  [[ $(grep '^refused: ' "$layers/log") == 'refused: ebbctl expire worktrees/fix-login' ]] ||
+    complain "another command is refused than the one that README.md shows"
+  ((failures == 0)) || cat "$layers/log"
+}
+
 main() {
   [[ $(type -t "test_$case") == function ]] || die -2 "no case $case"
   case $case in
