@@ -48,7 +48,8 @@ inline constexpr std::string_view kActivity = "activity";
 inline constexpr std::string_view kPin = "pin";        // path: ChangeView
 inline constexpr std::string_view kUnpin = "unpin";    // path: ChangeView
 inline constexpr std::string_view kExpire = "expire";  // path, dry_run: ChangeView
-// scope ("": all that hold or limit something), limit (the fullest so many): QuotasView
+// scope ("": all that hold or limit something), filter.state (quota_state: of all, only those that
+// are limited or were set), limit (the fullest so many that are limited): QuotasView
 inline constexpr std::string_view kQuotaList = "quota-list";
 // scope, quota: QuotasView of what is in force then
 inline constexpr std::string_view kQuotaSet = "quota-set";
@@ -76,6 +77,11 @@ inline constexpr std::string_view kExpires = "expires";  // soonest first, those
 inline constexpr std::string_view kAge = "age";          // oldest first
 inline constexpr std::string_view kReclaim = "reclaim";  // soonest first, held ones last
 }  // namespace sort_by
+
+// ControlFilter::state of a kQuotaList.
+namespace quota_state {
+inline constexpr std::string_view kLimited = "limited";
+}  // namespace quota_state
 
 // Each empty string: any.
 struct ControlFilter {

@@ -28,10 +28,7 @@ std::vector<SampledRemovals> MetricCounts::removals() {
 }
 
 std::map<std::string, std::uint64_t> MetricCounts::quota_denials() {
-  std::map<std::string, std::uint64_t> seen;
-  for (const Quotas::Row& row : volume_.quotas.rows()) {
-    if (row.refusals > 0) seen[row.scope] = row.refusals;
-  }
+  std::map<std::string, std::uint64_t> seen = volume_.quotas.refusals();
   const MutexLock lock(mu_);
   for (const auto& [scope, refusals] : seen) {
     const auto known = last_.find(scope);

@@ -54,11 +54,6 @@ QuotaView view_of(const Quotas::Row& row) {
   return view;
 }
 
-void keep_fullest(std::vector<QuotaView>& quotas, std::size_t limit) {
-  quotas = fullest(std::move(quotas));
-  if (quotas.size() > limit) quotas.resize(limit);
-}
-
 // Whether a limit in `change` is malformed, or passes the other; says which.
 std::optional<std::string> wrong_in(const ScopeLimits& limits) {
   if (std::min({limits.bytes, limits.soft_bytes, limits.inodes, limits.soft_inodes}) < 0) {
@@ -80,10 +75,7 @@ ControlReply nothing_set(const std::string& scope) {
 }  // namespace
 
 ControlReply Control::as_it_would_be(const std::string& scope, QuotaInForce limits) const {
-  Quotas::Row row{scope, {}, {}, {}, 0};
-  for (Quotas::Row& present : volume_.quotas.rows()) {
-    if (present.scope == scope) row = std::move(present);
-  }
+  Quotas::Row row = volume_.quotas.row(scope);
   row.quota = std::move(limits);
   QuotasView view;
   view.dry_run = true;
@@ -101,12 +93,6 @@ bool Control::may_see_quota(const Caller& caller, const std::string& scope,
 }
 
 ControlReply Control::quota_list(const Caller& caller, const ControlRequest& request) {
-  std::string wanted;
-  if (!request.scope.empty()) {
-    auto scope = Quotas::canonical(request.scope, *volume_.rules.policy());
-    if (!scope) return misused(scope.error());
-    wanted = std::move(*scope);
-  }
   std::set<std::string> own;
   if (caller.uid != 0) {
     for (const UnitRef& unit : volume_.units.all()) {
@@ -116,19 +102,19 @@ ControlReply Control::quota_list(const Caller& caller, const ControlRequest& req
       if (!record.owner.job.empty()) own.insert("job:" + record.owner.job);
     }
   }
+  const auto seen = [&](const std::string& scope) { return may_see_quota(caller, scope, own); };
   QuotasView view;
-  for (const Quotas::Row& row : volume_.quotas.rows()) {
-    if (!wanted.empty() && row.scope != wanted) continue;
-    if (may_see_quota(caller, row.scope, own)) view.quotas.push_back(view_of(row));
+  if (!request.scope.empty()) {
+    const auto scope = Quotas::canonical(request.scope, *volume_.rules.policy());
+    if (!scope) return misused(scope.error());
+    if (!seen(*scope)) return refused(request.scope + " is not yours; only root may look at it");
+    // What would bind it, too, where nothing is held and nothing set.
+    view.quotas.push_back(view_of(volume_.quotas.row(*scope)));
+    return done(to_json(view));
   }
-  if (!wanted.empty() && view.quotas.empty()) {
-    if (!may_see_quota(caller, wanted, own)) {
-      return refused(request.scope + " is not yours; only root may look at it");
-    }
-    // Nothing held, nothing set: what would bind it.
-    view.quotas.push_back(view_of({wanted, {}, volume_.quotas.in_force(wanted), {}, 0}));
-  }
-  if (request.limit > 0) keep_fullest(view.quotas, request.limit);
+  const bool limited = request.filter.state == quota_state::kLimited;
+  const auto rows = volume_.quotas.rows({.limited = limited, .most = request.limit, .seen = seen});
+  for (const Quotas::Row& row : rows) view.quotas.push_back(view_of(row));
   return done(to_json(view));
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <utility>
 
 #include "fs/control_protocol.h"
 #include "fs/exports.h"
@@ -206,6 +208,7 @@ Result<bool> Quotas::clear(const std::string& scope) {
 
 std::vector<Quotas::Named> Quotas::accounts(Which which) const {
   const auto wanted = [which](const Account& account) {
+    if (which == Which::refused) return account.refusals() > 0;
     return which == Which::all || !account.limits().none();
   };
   std::vector<Named> found{{"volume", nullptr, &ledger_.volume()}};
@@ -220,24 +223,78 @@ std::vector<Quotas::Named> Quotas::accounts(Which which) const {
   return found;
 }
 
-std::vector<Quotas::Row> Quotas::rows() const {
+void Quotas::keep_fullest(std::vector<Named>& all, std::size_t most) {
+  std::erase_if(all, [](const Named& one) { return one.account->limits().none(); });
+  if (all.size() <= most) return;
+  std::vector<std::pair<int, Named>> ranked;
+  ranked.reserve(all.size());
+  for (Named& one : all) {
+    const int percent = percent_of(one.account->usage(), one.account->limits());
+    ranked.emplace_back(percent, std::move(one));
+  }
+  const auto end = ranked.begin() + static_cast<std::ptrdiff_t>(most);
+  std::ranges::nth_element(ranked, end, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second.scope < b.second.scope;
+  });
+  all.clear();
+  for (auto one = ranked.begin(); one != end; ++one) all.push_back(std::move(one->second));
+}
+
+std::vector<Quotas::Row> Quotas::rows(const Wanted& wanted) const {
   const auto table = this->table();
+  const bool limited = wanted.limited || wanted.most > 0;
+  std::vector<Named> all = accounts(limited ? Which::limited : Which::all);
+  const auto hidden = [&](const std::string& scope) { return wanted.seen && !wanted.seen(scope); };
+  std::erase_if(all, [&](const Named& named) { return hidden(named.scope); });
+  if (wanted.most > 0) keep_fullest(all, wanted.most);
+  // Those that were set and are not among them: they hold nothing yet, or set is that there is no
+  // limit.
+  std::set<std::string_view> others;
+  if (wanted.most == 0) {
+    for (const auto& [scope, limits] : table->exceptions()) others.insert(scope);
+  }
   std::vector<Row> rows;
-  std::map<std::string_view, bool> seen;
-  const std::vector<Named> all = accounts(Which::all);
   for (const Named& named : all) {
+    others.erase(named.scope);
     Row row{named.scope, named.account->usage(), table->in_force(named.scope),
             named.account->over_soft(), named.account->refusals()};
-    seen.emplace(named.scope, true);
-    if (row.usage != Usage{} || row.quota.origin != QuotaInForce::Origin::none) {
-      rows.push_back(std::move(row));
-    }
+    const bool is_set = row.quota.origin != QuotaInForce::Origin::none;
+    if (is_set || (!limited && row.usage != Usage{})) rows.push_back(std::move(row));
   }
-  // Set for what holds nothing yet.
-  for (const auto& [scope, limits] : table->exceptions()) {
-    if (!seen.contains(scope)) rows.push_back({scope, {}, table->in_force(scope), {}, 0});
+  for (const std::string_view scope : others) {
+    if (!hidden(std::string(scope))) rows.push_back(row(std::string(scope)));
   }
   return rows;
+}
+
+Quotas::Row Quotas::row(const std::string& scope) const {
+  Row row{scope, {}, in_force(scope), {}, 0};
+  const auto take = [&](const Account& account) {
+    row.usage = account.usage();
+    row.over_soft = account.over_soft();
+    row.refusals = account.refusals();
+  };
+  constexpr std::string_view kUnit = "unit:";
+  if (scope == "volume") {
+    take(ledger_.volume());
+  } else if (scope.starts_with(kUnit)) {
+    const UnitRef unit =
+        units_ == nullptr ? nullptr : units_->find_by_path(scope.substr(kUnit.size()));
+    if (unit != nullptr) take(unit->accounts().total());
+  } else {
+    ledger_.for_each([&](const std::string& name, Account& account) {
+      if (name == scope) take(account);
+    });
+  }
+  return row;
+}
+
+std::map<std::string, std::uint64_t> Quotas::refusals() const {
+  std::map<std::string, std::uint64_t> found;
+  for (const Named& named : accounts(Which::refused)) {
+    if (const auto count = named.account->refusals(); count > 0) found[named.scope] = count;
+  }
+  return found;
 }
 
 void Quotas::watch() {

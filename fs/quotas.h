@@ -7,7 +7,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <expected>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -76,8 +78,18 @@ class Quotas {
     Account::OverSoft over_soft;
     std::uint64_t refusals = 0;
   };
+  struct Wanted {
+    // Only what is limited or was set; on a volume of many units that costs much less.
+    bool limited = false;
+    std::size_t most = 0;  // only the fullest so many of those that are limited; 0: all
+    std::function<bool(const std::string& scope)> seen{};  // only these; none: any
+  };
   // Every scope that holds something or is limited, defaults that were set among them.
-  [[nodiscard]] std::vector<Row> rows() const EXCLUDES(mu_);
+  [[nodiscard]] std::vector<Row> rows(const Wanted& wanted) const EXCLUDES(mu_);
+  // Of one scope, which may hold nothing.
+  [[nodiscard]] Row row(const std::string& scope) const EXCLUDES(mu_);
+  // How often growth was refused, by scope, where it was.
+  [[nodiscard]] std::map<std::string, std::uint64_t> refusals() const;
 
   // Warns, once each, of scopes that have reached 80, 90 and 100 percent or are above a soft limit;
   // keeps the times of soft limits. Called now and then by the reaper.
@@ -100,8 +112,9 @@ class Quotas {
       EXCLUDES(mu_);
   void apply();
   // With `limited` those that have a limit, and the volume.
-  enum class Which : bool { limited, all };
+  enum class Which : std::uint8_t { limited, refused, all };
   [[nodiscard]] std::vector<Named> accounts(Which which) const;
+  static void keep_fullest(std::vector<Named>& all, std::size_t most);
   void watch_one(const Named& named);
   void keep_over_soft(const Named& named, Warned& warned);
   void tell(const Named& named, const std::string& what);

@@ -14,13 +14,8 @@ constexpr const char* kScopes = "volume, class:NAME, unit:PATH,\nuser:NAME, grou
 
 // Those with a limit only, unless all are asked for.
 int list_quotas(Invocation& invocation, const Style& style) {
-  invocation.request.command = command::kQuotaList;
-  ControlReply reply = ask_mount(invocation);
-  if (auto view = from_json<QuotasView>(reply.body); view && !invocation.all) {
-    std::erase_if(view->quotas, [](const QuotaView& quota) { return quota.origin == "none"; });
-    reply.body = to_json(*view);
-  }
-  return print_reply<QuotasView>(invocation, style, reply);
+  if (!invocation.all) invocation.request.filter.state = quota_state::kLimited;
+  return run_request<QuotasView>(invocation, style, command::kQuotaList);
 }
 
 int show_quota(Invocation& invocation, const Style& style) {

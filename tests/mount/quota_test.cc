@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <map>
 #include <thread>
 
 #include "tests/mount/quota_fixture.h"
@@ -184,6 +185,32 @@ TEST_F(QuotaTest, ShowsWhereItComesFrom) {
   EXPECT_NE(table.out.find("8.0 MiB"), std::string::npos) << table.out;
   ASSERT_EQ(quota("clear " + user).exit_code, 0);
   EXPECT_EQ(show(user)["rule"], "user:*");
+}
+
+TEST_F(QuotaTest, ListsWhatIsLimitedOrSetUnlessAllIsWanted) {
+  ASSERT_EQ(run("mkdir units/a units/b units/c && head -c 8192 /dev/zero >units/b/f").exit_code, 0);
+  const std::string user = "user:" + std::to_string(kAlice);
+  set("unit:units/a --bytes 1M");
+  set("unit:units/b --bytes none");
+  set(user + " --inodes 5");
+  const auto listed = [&](const std::string& options) {
+    std::map<std::string, std::int64_t> used;
+    const auto view = volume_->json("quota list" + options);
+    for (const auto& one : view["quotas"]) {
+      used[one["scope"]] = one["bytes"]["used"];
+    }
+    return used;
+  };
+  const std::map<std::string, std::int64_t> limited = {
+      {"unit:units/a", 0}, {"unit:units/b", 8192}, {show(user)["scope"], 0}};
+  EXPECT_EQ(listed(""), limited);
+  const auto all = listed(" --all");
+  for (const char* scope : {"volume", "unit:units/b", "unit:units/c", "class:tree"}) {
+    EXPECT_TRUE(all.contains(scope)) << scope;
+  }
+  const auto top = volume_->json("top --once --interval 100ms")["fullest"];
+  ASSERT_EQ(top.size(), 1U) << "what has a limit, and holds something";
+  EXPECT_EQ(top[0]["scope"], "unit:units/a");
 }
 
 TEST_F(QuotaTest, OfThePolicyIsInForceAndReloaded) {
