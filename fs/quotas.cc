@@ -226,10 +226,10 @@ std::vector<Quotas::Named> Quotas::accounts(Which which) const {
 void Quotas::keep_fullest(std::vector<Named>& all, std::size_t most) {
   std::erase_if(all, [](const Named& one) { return one.account->limits().none(); });
   if (all.size() <= most) return;
-  std::vector<std::pair<int, Named>> ranked;
+  std::vector<std::pair<std::int64_t, Named>> ranked;
   ranked.reserve(all.size());
   for (Named& one : all) {
-    const int percent = percent_of(one.account->usage(), one.account->limits());
+    const auto percent = percent_held(one.account->usage(), one.account->limits()).value_or(0);
     ranked.emplace_back(percent, std::move(one));
   }
   const auto end = ranked.begin() + static_cast<std::ptrdiff_t>(most);

@@ -77,8 +77,7 @@ void add_trash_commands(CLI::App& app, Invocation& invocation) {
                                "  ebbctl trash list --user alice\n"
                                "  ebbctl trash list --json | jq '.items[] | {id, path}'",
                                run_list);
-  add_path(*list, invocation, "What was at or below PATH; also names the mount",
-           PathUse::optional);
+  add_path(*list, invocation, "What was at or below PATH; also names the mount", PathUse::optional);
   list->add_option("--user", invocation.request.filter.user, "Only of this owner, name or uid")
       ->type_name("USER");
   add_restore(*trash, invocation);

@@ -27,25 +27,6 @@ std::string growth_of(const HolderView& holder) {
 
 Color color_of_growth(std::int64_t growth) { return growth > 0 ? Color::warn : Color::none; }
 
-std::string full_in(const UsageThenView& then) {
-  if (!then.time) return "";
-  if (then.time_to_full) return time_to_full(*then.time_to_full);
-  return then.bytes_growth > 0 ? "?" : "not growing";
-}
-
-// The latest first. What is told of the time asked for is of the oldest that is known where that is
-// clearly younger, and then stands at its own age.
-std::vector<UsageThenView> by_age(const ExplainView& view) {
-  std::vector<UsageThenView> all = view.usage;
-  for (UsageThenView& then : all) {
-    if (!then.time || then.ago == Duration{} || then.ago != view.since) continue;
-    const Duration age = view.time - *then.time;
-    if (age < view.since - view.since / 10) then.ago = age;
-  }
-  std::ranges::sort(all, {}, &UsageThenView::ago);
-  return all;
-}
-
 std::string usage_table(const ExplainView& view, const Style& style) {
   Table table({{"WHEN"},
                {"USED", right},
@@ -67,7 +48,7 @@ std::string usage_table(const ExplainView& view, const Style& style) {
          {fmt::format("{:.0f} %", full), full >= kVolumeNearlyFull ? Color::bad : Color::none},
          {is_now ? "" : signed_bytes({then.bytes_growth}), color_of_growth(then.bytes_growth)},
          {human_count(then.inodes_used)},
-         {is_now ? "" : full_in(then)}});
+         {is_now ? "" : time_to_full(then)}});
   }
   return table.render(style);
 }
@@ -168,6 +149,23 @@ bool is_harmless(char c) {
 }
 
 }  // namespace
+
+std::string time_to_full(const UsageThenView& then) {
+  if (!then.time) return "";
+  if (then.time_to_full) return time_to_full(*then.time_to_full);
+  return then.bytes_growth > 0 ? "?" : "not growing";
+}
+
+std::vector<UsageThenView> by_age(const ExplainView& view) {
+  std::vector<UsageThenView> all = view.usage;
+  for (UsageThenView& then : all) {
+    if (!then.time || then.ago == Duration{} || then.ago != view.since) continue;
+    const Duration age = view.time - *then.time;
+    if (age < view.since - view.since / 10) then.ago = age;
+  }
+  std::ranges::sort(all, {}, &UsageThenView::ago);
+  return all;
+}
 
 std::string shell_word(std::string_view word) {
   if (!word.empty() && std::ranges::all_of(word, is_harmless)) return std::string(word);

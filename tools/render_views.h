@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "fs/control_check.h"
 #include "fs/control_explain.h"
@@ -46,6 +47,11 @@ inline constexpr double kVolumeNearlyFull = 85;
 inline constexpr std::int64_t kQuotaNearlyFull = 90;
 // In what time something is full: "3d 4h", "over a year".
 [[nodiscard]] std::string time_to_full(Duration time);
+// The latest first. What is told of the time asked for is of the oldest that is known where that is
+// clearly younger, and then stands at its own age.
+[[nodiscard]] std::vector<UsageThenView> by_age(const ExplainView& view);
+// "3d 4h", "over a year", "not growing", "?" where the history is too short to say.
+[[nodiscard]] std::string time_to_full(const UsageThenView& then);
 
 // For tables: "alice ci-17"; the process too in full: "alice (uid 1000), git[4242], job ci-17".
 [[nodiscard]] std::string owner_short(const OwnerView& owner);

@@ -75,21 +75,15 @@ std::string tiles_of(const VolumeReport& report) {
 
 std::string usage_of(const VolumeReport& report) {
   HtmlTable table({"when", "used>", "growth>", "-inodes>", "full in"});
-  for (const UsageThenView& then : report.explained.usage) {
+  for (const UsageThenView& then : by_age(report.explained)) {
     const bool is_now = then.ago == Duration{};
-    std::string when = is_now ? "now" : human_duration(then.ago) + " ago";
+    const std::string when = is_now ? "now" : human_duration(then.ago) + " ago";
     if (!then.time) {
       table.add({when, "", "", "", "no history"});
       continue;
     }
-    // The history may not reach back so far.
-    const Duration passed = report.explained.time - *then.time;
-    if (!is_now && passed < then.ago - then.ago / 10) when = human_duration(passed) + " ago";
-    const std::string rest = then.time_to_full       ? human_duration(*then.time_to_full)
-                             : then.bytes_growth > 0 ? "?"
-                                                     : "not growing";
     table.add({when, human_bytes(then.bytes_used), is_now ? "" : signed_bytes({then.bytes_growth}),
-               human_count(then.inodes_used), is_now ? "" : rest});
+               human_count(then.inodes_used), is_now ? "" : time_to_full(then)});
   }
   const std::string chart = usage_chart(report.history);
   return section("Usage",

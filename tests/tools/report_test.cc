@@ -55,6 +55,26 @@ TEST(ReportPage, LetsNoNameBecomeMarkup) {
   EXPECT_EQ(count(page, "<why>") + count(page, "<x>"), 0U);
 }
 
+TEST(ReportPage, TellsThePastInTheOrderOfItsAgesAsExplainDoes) {
+  VolumeReport report;
+  ExplainView& view = report.explained;
+  view.time = kNow;
+  view.since = days(7);
+  for (const Duration ago : {Duration{}, Duration(days(1)), Duration(days(7))}) {
+    UsageThenView& then = view.usage.emplace_back();
+    then.ago = ago;
+    then.time = kNow - ago;
+  }
+  view.usage[1].time_to_full = days(1600);
+  view.usage[2].time = kNow - 3h;
+  const std::string page = html_page(report);
+  const std::size_t recent = page.find("3h ago");
+  ASSERT_NE(recent, std::string::npos);
+  EXPECT_LT(recent, page.find("1d ago"));
+  EXPECT_EQ(page.find("7d ago"), std::string::npos);
+  EXPECT_EQ(page.find("1600d"), std::string::npos) << "that is \"over a year\"";
+}
+
 TEST(ReportPage, OfAVolumeWithoutAnythingSaysSo) {
   const std::string page = html_page({});
   EXPECT_NE(page.find("There is no history yet."), std::string::npos);
