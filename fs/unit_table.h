@@ -111,7 +111,7 @@ class UnitTable {
 
   // The unit is its own key.
   struct ById {
-    using is_transparent = void;
+    using is_transparent = void;  // NOLINT(readability-identifier-naming): the standard's name
     static UnitId id(UnitId id) { return id; }
     static UnitId id(const UnitRef& unit) { return unit->id(); }
     std::size_t operator()(const auto& one) const noexcept { return raw(id(one)); }

@@ -24,10 +24,12 @@ std::string shorten_zeros(std::string_view bytes) {
 
 std::string restore_zeros(std::string_view shortened) {
   std::string bytes;
-  for (std::size_t i = 0; i < shortened.size(); ++i) {
-    bytes.push_back(shortened[i]);
-    if (shortened[i] != '\0' || ++i == shortened.size()) continue;
-    bytes.append(static_cast<unsigned char>(shortened[i]), '\0');
+  std::size_t i = 0;
+  while (i < shortened.size()) {
+    const char byte = shortened[i++];
+    bytes.push_back(byte);
+    if (byte != '\0' || i == shortened.size()) continue;
+    bytes.append(static_cast<unsigned char>(shortened[i++]), '\0');
   }
   return bytes;
 }
