@@ -2,10 +2,11 @@
 #include "fs/git_index.h"
 
 #include <algorithm>
-#include <charconv>
 #include <climits>
 #include <limits>
 #include <string_view>
+
+#include "fs/whole_number.h"
 
 namespace ebbfs {
 namespace {
@@ -182,13 +183,8 @@ class Parser {
   static GitIndex::Tree tree_of(std::string_view content) {
     Reader in(content);
     if (!in.take_until('\0').empty() || in.failed()) return GitIndex::Tree::changed;
-    const std::string_view count = in.take_until(' ');
-    int entries = -1;
-    const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), entries);
-    if (error != std::errc() || end != count.data() + count.size() || entries < 0) {
-      return GitIndex::Tree::changed;
-    }
-    return GitIndex::Tree::written;
+    const auto entries = whole_number<int>(in.take_until(' '));
+    return entries && *entries >= 0 ? GitIndex::Tree::written : GitIndex::Tree::changed;
   }
 
   std::string_view whole_;

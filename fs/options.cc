@@ -3,10 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <array>
-#include <charconv>
 #include <filesystem>
 #include <optional>
 #include <string_view>
+
+#include "fs/whole_number.h"
 
 namespace ebbfs {
 namespace {
@@ -54,11 +55,11 @@ std::optional<std::string> take_option(std::string_view option, Options& options
   else if (key == "transport")
     options.transport = value;
   else if (key == "passthrough_from") {
-    const char* end = value.data() + value.size();
-    const auto [at, error] = std::from_chars(value.data(), end, options.passthrough_from);
-    if (error != std::errc() || at != end) {
+    const auto bytes = whole_number<std::int64_t>(value);
+    if (!bytes) {
       return "passthrough_from: expected a number of bytes, or -1 for never, got \"" + value + "\"";
     }
+    options.passthrough_from = *bytes;
   } else {
     options.mount_options.emplace_back(option);
   }
