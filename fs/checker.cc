@@ -141,6 +141,9 @@ void Checker::check_unit(const UnitRef& unit) {
   for (int i = 0; i < kCountsMax; ++i) {
     if (unit->counting()) return not_checked(unit->path(), Errno{EAGAIN});
     auto counted = count_unit(unit);
+    if (counted && !counted->empty()) {
+      if (auto settled = settle_makers(); !settled) counted = std::unexpected(settled.error());
+    }
     if (stopping() || !in_table(unit)) return;
     if (!counted) return not_checked(unit->path(), counted.error());
     const bool again = i > 0 && *counted == differing;
@@ -154,6 +157,13 @@ void Checker::check_unit(const UnitRef& unit) {
   if (differing.empty()) return;
   found(unit->record(), false, differing);
   if (repairs_) repair(unit, differing);
+}
+
+Status Checker::settle_makers() {
+  Unit& root = *volume_.units.root();
+  auto frozen = freeze(root);
+  if (frozen) root.thaw();
+  return frozen;
 }
 
 bool Checker::in_table(const UnitRef& unit) const {

@@ -17,7 +17,9 @@
 //   - a directory is looked at once more after it was read: where it has left the unit by then,
 //     what was read in it does not count.
 // A unit that is removed meanwhile is passed over: it is in the trash then, or gone. A unit made
-// meanwhile needs no check. What lies in the trash does not change but by being put back or
+// meanwhile needs no check. Whoever makes one, or takes the top out of one, is not inside that, so
+// its charge may be on the way for as long as that request takes; but it is inside the root unit,
+// which is therefore frozen for an instant before what differs is counted again. What lies in the trash does not change but by being put back or
 // deleted, and is passed over when that has begun.
 //
 // Each scope's usage is the sum of its units' cells, and every change goes to a cell and its scopes
@@ -109,6 +111,8 @@ class Checker {
   void found(const UnitRecord& record, bool in_trash, const std::vector<UsageCell>& cells);
   void repair(const UnitRef& unit, const std::vector<UsageCell>& cells);
   void finish() EXCLUDES(mu_);
+  // Those who are making or dissolving a unit at present have then done so. Errors as count_unit.
+  [[nodiscard]] Status settle_makers();
   [[nodiscard]] bool in_table(const UnitRef& unit) const;
   void not_checked(const std::string& path, Errno why) EXCLUDES(mu_);
   void looked_at(std::uint64_t files) EXCLUDES(mu_);

@@ -5,6 +5,7 @@
 #include "fs/checker.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -158,6 +159,39 @@ TEST_F(Checks, GiveUpOnAUnitThatIsNeverStill) {
   ASSERT_EQ(checked.unchecked.size(), 1U);
   EXPECT_EQ(checked.unchecked.front(), "worktrees/b: requests in it last too long");
   EXPECT_FALSE(checked.exact());
+}
+
+TEST_F(Checks, DoNotTakeAUnitThatIsBeingDissolvedForOneThatDiffers) {
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(rig_.write_file("worktrees/file", std::string(5000, 'x')));
+    const UnitRef unit = rig_.unit("worktrees/file");
+    ASSERT_NE(unit, nullptr);
+    // What is counted before it, as that is the oldest.
+    for (int i = 0; i < 20; ++i) {
+      const std::string other = fmt::format("worktrees/{}-{}", round, i);
+      ASSERT_TRUE(rig_.make_dir(other));
+      for (int j = 0; j < 20; ++j) ASSERT_TRUE(rig_.write_file(fmt::format("{}/{}", other, j), ""));
+    }
+    std::atomic<bool> checked = false;
+    // As a rename of it to somewhere else does, and takes its time.
+    std::thread mover([&] {
+      const auto has_counted_the_root = [&] {
+        const auto progress = rig_.checker().progress(false);
+        return progress.running && progress.units > 0;
+      };
+      while (!checked && !has_counted_the_root()) {
+      }
+      const auto inside = rig_.volume().units.use(rig_.volume().units.root(), WallTime{}, true);
+      Cell& cell = rig_.volume().ledger.cell(unit->accounts(), 0, 0);
+      rig_.volume().ledger.settle(cell, -Usage{{8192}, 1});
+      std::this_thread::sleep_for(50ms);
+      EXPECT_TRUE(rig_.volume().units.remove(*unit));
+      std::filesystem::remove(rig_.tree.at("worktrees/file"));
+    });
+    EXPECT_EQ(differences(), Differences{});
+    checked = true;
+    mover.join();
+  }
 }
 
 TEST_F(Checks, JoinTheOneThatRunsUnlessItIsOfTheOtherKind) {

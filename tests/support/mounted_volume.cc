@@ -46,6 +46,15 @@ void leave_mount_namespace() {
       ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
 }
 
+// What each thread of `process` waits for, in the program (where eu-stack is) and in the kernel.
+std::string stacks_of(pid_t process) {
+  const std::string number = std::to_string(process);
+  return shell("eu-stack -s -p " + number + "; cd /proc/" + number +
+               "/task && for t in *; do echo \"-- $t $(cat $t/comm): $(cat $t/syscall)\"; "
+               "cat $t/stack; done")
+      .out;
+}
+
 [[noreturn]] void give_up(const std::string& what, const Ran& ran) {
   throw std::runtime_error(what + " (exit " + std::to_string(ran.exit_code) + "): " + ran.out);
 }
@@ -199,6 +208,7 @@ void MountedVolume::unmount() {
   int status = 0;
   const bool ended = eventually([&] { return ::waitpid(ending, &status, WNOHANG) == ending; }, 30s);
   if (!ended) {
+    std::fprintf(stderr, "ebbfs does not end:\n%s\n", stacks_of(ending).c_str());
     ::kill(ending, SIGKILL);
     ::waitpid(ending, &status, 0);
     (void)::umount2(path_.c_str(), MNT_DETACH);
