@@ -19,8 +19,8 @@
 // A unit that is removed meanwhile is passed over: it is in the trash then, or gone. A unit made
 // meanwhile needs no check. Whoever makes one, or takes the top out of one, is not inside that, so
 // its charge may be on the way for as long as that request takes; but it is inside the root unit,
-// which is therefore frozen for an instant before what differs is counted again. What lies in the trash does not change but by being put back or
-// deleted, and is passed over when that has begun.
+// which is therefore frozen for an instant before what differs is counted again. What lies in the
+// trash does not change but by being put back or deleted, and is passed over when that has begun.
 //
 // Each scope's usage is the sum of its units' cells, and every change goes to a cell and its scopes
 // alike (index/usage.h), so what differs in cells is what differs in scopes.

@@ -342,6 +342,10 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
       [&volume = *parts.volume](InodeId inode, const std::string& name) {
         return shown_path(volume, inode, name);
       },
+      [&evictor = *parts.evictor, &workers = *parts.workers] {
+        evictor.stop();  // first: what waits for it goes on in a worker
+        workers.finish();
+      },
       options.passthrough_from >= 0});
   if (!options.metrics.empty()) {
     auto metrics = Metrics::serve(options.metrics, metric_sources(parts));
@@ -383,6 +387,8 @@ int serve(const Options& options, Parts& parts, Mount& mount, const std::functio
     parts.hooks->stop();  // first: what they run is inside
     mount.unmount();
     stop_senders(parts);
+    // While others still serve what it may meet.
+    parts.context->finish_requests();
     mount.end();
   };
   const SignalThread signals(stop, [&] { (void)reload_policy(options, parts); });
@@ -400,7 +406,7 @@ void leave_clean(Parts& parts, std::unique_ptr<Mount> mount) {
   parts.sampler->stop();
   parts.hooks->stop();
   stop_senders(parts);
-  parts.workers->finish();
+  parts.context->finish_requests();
   mount.reset();
   parts.inodes.clear_lookups();
   journal_policy(parts, EventRecord::Kind::unmounted, "");

@@ -65,16 +65,19 @@ Evictor::Evictor(Volume& volume, Trash& trash, Reaper& reaper, SpaceGate& gate, 
 Evictor::~Evictor() { stop(); }
 
 void Evictor::start() {
+  const MutexLock lock(mu_);
   thread_ = std::thread([this] { run(); });
 }
 
 void Evictor::stop() {
-  stopping_.store(true, std::memory_order_relaxed);
+  std::thread ended;
   {
     const MutexLock lock(mu_);
+    stopping_.store(true, std::memory_order_relaxed);
     wake_.notify_all();
+    ended.swap(thread_);
   }
-  if (thread_.joinable()) thread_.join();
+  if (ended.joinable()) ended.join();
   serve(true);
 }
 
@@ -90,12 +93,18 @@ bool Evictor::may_help() const {
 }
 
 void Evictor::wait_for_space(MonoTime since, Job job) {
-  if (stopping()) return job(true);
-  const MutexLock lock(mu_);
-  const auto after =
-      std::ranges::upper_bound(waiting_, since, {}, [](const Waiting& w) { return w.since; });
-  waiting_.insert(after, {since, std::move(job)});
-  wake_.notify_all();
+  {
+    const MutexLock lock(mu_);
+    // Asked under the lock, so that stop() either finds it or has been seen.
+    if (!stopping()) {
+      const auto after =
+          std::ranges::upper_bound(waiting_, since, {}, [](const Waiting& w) { return w.since; });
+      waiting_.insert(after, {since, std::move(job)});
+      wake_.notify_all();
+      return;
+    }
+  }
+  job(true);
 }
 
 bool Evictor::has_waiting() const {

@@ -137,7 +137,7 @@ class Evictor {
     bool holds_work;
   };
   std::unordered_map<UnitId, Looked> looked_;  // nothing in a unit changes without a use
-  std::thread thread_;
+  std::thread thread_ GUARDED_BY(mu_);
   // Atomic: asked between deletions, and on the path of requests; one value each.
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> gave_up_{0};  // MonoTime; 0: there may be something to free

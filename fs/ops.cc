@@ -6,8 +6,23 @@
 namespace ebbfs {
 namespace {
 
+// At the end of the thread that has answered INIT. libfuse waits for that before it frees its
+// rings: whatever would still be answered over one later, by a thread of ours, would be written to
+// memory that is gone.
+struct LastOfSession {
+  OpsContext* context = nullptr;
+  LastOfSession() = default;
+  LastOfSession(const LastOfSession&) = delete;
+  LastOfSession& operator=(const LastOfSession&) = delete;
+  ~LastOfSession() {
+    if (context != nullptr) context->finish_requests();
+  }
+};
+
 void op_init(void* data, fuse_conn_info* connection) {
   auto& context = *static_cast<OpsContext*>(data);
+  thread_local LastOfSession last;
+  last.context = &context;
   for (const std::uint64_t wanted :
        {FUSE_CAP_PARALLEL_DIROPS, FUSE_CAP_CACHE_SYMLINKS, FUSE_CAP_READDIRPLUS,
         FUSE_CAP_NO_OPENDIR_SUPPORT, FUSE_CAP_HANDLE_KILLPRIV_V2, FUSE_CAP_POSIX_ACL,

@@ -27,6 +27,9 @@ struct OpsContext {
   Tracer& tracer;
   // Of an inode, or of a name in it, for people; empty where there is none to tell.
   std::function<std::string(InodeId, const std::string& name)> path_of;
+  // Answers all that has been begun; what comes later is answered by the thread that brings it. Any
+  // thread, more than once.
+  std::function<void()> finish_requests;
   bool passthrough_wanted = true;
   // Set by INIT, read by status.
   std::atomic<bool> passthrough{false};

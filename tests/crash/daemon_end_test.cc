@@ -6,10 +6,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,7 +45,7 @@ class DaemonEnd : public Crashing, public testing::WithParamInterface<const char
     volume_.emplace(options);
     furnish(*volume_);
   }
-  void TearDown() override { switch_.hold_mkdir(false); }
+  void TearDown() override { switch_.hold(false); }
   [[nodiscard]] pid_t guardian() const {
     const std::string daemon = std::to_string(volume_->daemon());
     std::ifstream children("/proc/" + daemon + "/task/" + daemon + "/children");
@@ -54,6 +56,37 @@ class DaemonEnd : public Crashing, public testing::WithParamInterface<const char
   }
   [[nodiscard]] static bool is_gone(pid_t process) {
     return eventually([process] { return ::kill(process, 0) != 0; }, 5s);
+  }
+  int sync_a_file() {
+    const int fd = ::open(volume_->at("plain/f").c_str(), O_WRONLY);
+    return ::fsync(fd);
+  }
+  // Stops the daemon while what `request` asks is being done, which goes on for a while.
+  void stop_while(const std::function<int()>& request) {
+    const ChildProcess asking([&](const ChildProcess::Talk& talk) {
+      talk.wait();
+      talk.tell(request());
+      talk.wait_for_ever();
+      return 0;
+    });
+    switch_.hold(true);
+    asking.go_on();
+    ASSERT_TRUE(eventually([&] { return switch_.held() == 1; }, 5s));
+    ASSERT_EQ(::kill(volume_->daemon(), SIGTERM), 0);
+    // Unmounted, it is about to end its threads. A look at the mount itself might wait.
+    const std::string mounted = "grep -q ' " + volume_->path() + " .* fuse' /proc/self/mountinfo";
+    ASSERT_TRUE(eventually([&] { return shell(mounted).exit_code == 1; }, 10s));
+    EXPECT_FALSE(eventually([&] { return volume_->ended(); }, 500ms));
+    switch_.hold(false);
+    EXPECT_TRUE(eventually([&] { return volume_->ended(); }, 10s));
+    (void)asking.hear();
+    expect_it_ended_well();
+  }
+  void expect_it_ended_well() {
+    volume_->unmount();  // fails the test where it has crashed
+    volume_->mount();
+    EXPECT_TRUE(volume_->json("status")["adoption"]["started"].is_null()) << "it counted again";
+    EXPECT_EQ(wrong_charges(*volume_), "");
   }
   [[nodiscard]] bool daemon_waits_in_the_kernel() const {
     const std::string states = "/proc/" + std::to_string(volume_->daemon()) + "/task/*/status";
@@ -73,7 +106,7 @@ TEST_P(DaemonEnd, FreesUsersWhenItIsKilledWhileItWaitsForThem) {
   });
   // The request holds the directory, and the removal of a unit that expires waits for that.
   run(*volume_, "mkdir -p short/old");
-  switch_.hold_mkdir(true);
+  switch_.hold(true);
   maker.go_on();
   ASSERT_TRUE(eventually([&] { return switch_.held() == 1; }, 5s));
   ASSERT_TRUE(eventually([&] { return daemon_waits_in_the_kernel(); }, 10s));
@@ -82,7 +115,7 @@ TEST_P(DaemonEnd, FreesUsersWhenItIsKilledWhileItWaitsForThem) {
   EXPECT_THAT(maker.hear(), AnyOf(ENOTCONN, ECONNABORTED, ECANCELED));
   EXPECT_THAT(errno_of(::open(volume_->at("units/b/f").c_str(), O_RDONLY)),
               AnyOf(ENOTCONN, ECONNABORTED, ECANCELED));
-  switch_.hold_mkdir(false);
+  switch_.hold(false);
   volume_->mount();
   EXPECT_EQ(get(volume_->at("units/b/f")), "b\n");
 }
@@ -122,28 +155,31 @@ TEST_P(DaemonEnd, IsNotPutOffByWhatTheGuardianHolds) {
 }
 
 TEST_P(DaemonEnd, WaitsForTheRequestsThatItHasBegun) {
-  const ChildProcess maker([&](const ChildProcess::Talk& talk) {
+  stop_while([&] { return ::mkdir(volume_->at("plain/new").c_str(), 0755); });
+  EXPECT_TRUE(exists(volume_->at("plain/new")));
+}
+
+// Which is not at work in one of the threads that libfuse ends.
+TEST_P(DaemonEnd, WaitsForARequestThatWasPutOff) {
+  stop_while([&] { return sync_a_file(); });
+}
+
+TEST_P(DaemonEnd, WaitsForARequestThatWasPutOffWhenSomebodyElseEndsTheConnection) {
+  const ChildProcess syncing([&](const ChildProcess::Talk& talk) {
     talk.wait();
-    talk.tell(::mkdir(volume_->at("plain/new").c_str(), 0755));
+    talk.tell(errno_of(sync_a_file()));
     talk.wait_for_ever();
     return 0;
   });
-  switch_.hold_mkdir(true);
-  maker.go_on();
+  switch_.hold(true);
+  syncing.go_on();
   ASSERT_TRUE(eventually([&] { return switch_.held() == 1; }, 5s));
-  ASSERT_EQ(::kill(volume_->daemon(), SIGTERM), 0);
-  // Unmounted, it is about to end its threads. A look at the mount itself might wait for the mkdir.
-  const std::string mounted = "grep -q ' " + volume_->path() + " .* fuse' /proc/self/mountinfo";
-  ASSERT_TRUE(eventually([&] { return shell(mounted).exit_code == 1; }, 10s));
+  ASSERT_EQ(::umount2(volume_->path().c_str(), MNT_FORCE | MNT_DETACH), 0);
+  EXPECT_THAT(syncing.hear(), AnyOf(ENOTCONN, ECONNABORTED, ECANCELED));
   EXPECT_FALSE(eventually([&] { return volume_->ended(); }, 500ms));
-  switch_.hold_mkdir(false);
+  switch_.hold(false);
   EXPECT_TRUE(eventually([&] { return volume_->ended(); }, 10s));
-  (void)maker.hear();
-  volume_->unmount();
-  volume_->mount();
-  EXPECT_TRUE(exists(volume_->at("plain/new")));
-  EXPECT_TRUE(volume_->json("status")["adoption"]["started"].is_null()) << "it had to count again";
-  EXPECT_EQ(wrong_charges(*volume_), "");
+  expect_it_ended_well();
 }
 
 INSTANTIATE_TEST_SUITE_P(Transport, DaemonEnd, testing::Values("auto", "dev"),

@@ -4,9 +4,9 @@
 // on disk (each changing call on the backing tree, each batch of the index) and kills itself in the
 // gap that the test names: after so many changes since the count was set to zero, 0 being before
 // the first. A test that raises the number until the operation comes through has been in every gap
-// there is, and none can be forgotten. It can also be made to hold every mkdir, as a slow disk
-// does, and to fail, shorten or slow down one kind of call, as a dying one does. Threading: any
-// thread of both processes; one fault at a time, set while no request is under way.
+// there is, and none can be forgotten. It can also be made to hold every mkdir and every sync, as a
+// slow disk does, and to fail, shorten or slow down one kind of call, as a dying one does.
+// Threading: any thread of both processes; one fault at a time, set while no request is under way.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,7 @@ struct KillBoard {
   std::atomic<std::uint32_t> die_after{kNever};
   std::atomic<std::uint32_t> passed{0};  // changes made
   std::atomic<bool> died{false};
-  std::atomic<bool> hold_mkdir{false};
+  std::atomic<bool> hold{false};
   std::atomic<std::uint32_t> held{0};  // that wait because of it
   std::array<Name, kSeenMax> seen{};   // what the first of them were
 
@@ -60,8 +60,8 @@ class KillSwitch {
   // From now on: dies once `changes` more are made.
   void arm(std::uint32_t changes);
   void disarm() { board_->die_after = KillBoard::kNever; }
-  // From now on: mkdirs wait in the daemon, until told otherwise.
-  void hold_mkdir(bool hold) { board_->hold_mkdir = hold; }
+  // From now on: mkdirs and syncs wait in the daemon, until told otherwise.
+  void hold(bool hold) { board_->hold = hold; }
   [[nodiscard]] std::uint32_t held() const { return board_->held; }
   // From now on, until mend(): `call` (create, mkdir, write, read, sync, commit... as in what())
   // ...

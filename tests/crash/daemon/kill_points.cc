@@ -104,6 +104,7 @@ class KillingBacking final : public Backing {
     return look("seek", [&] { return Backing::seek(fd, offset, whence); });
   }
   [[nodiscard]] Status sync(int fd, bool data_only) const override {
+    points_.hold();
     return look("sync", [&] { return Backing::sync(fd, data_only); });
   }
   [[nodiscard]] Result<std::size_t> get_xattr(int fd, const char* name,
@@ -194,9 +195,9 @@ std::size_t KillPoints::length(std::string_view call, std::size_t wanted) const 
 }
 
 void KillPoints::hold() const {
-  if (board_ == nullptr || !board_->hold_mkdir) return;
+  if (board_ == nullptr || !board_->hold) return;
   ++board_->held;
-  while (board_->hold_mkdir) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (board_->hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   --board_->held;
 }
 

@@ -22,7 +22,7 @@ class KillPoints {
   // To be called around a change: before it, and after it has been made.
   void before() const;
   void after(const std::string& what) const;
-  // To be called before a mkdir.
+  // To be called before a mkdir or a sync.
   void hold() const;
   // To be called before any call that is not to fail by itself: waits as the board says, and gives
   // the error to answer with instead of making it.
