@@ -7,6 +7,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "fs/rename_plan.h"
 #include "fs/subtree.h"
@@ -14,8 +16,19 @@
 namespace ebbfs {
 namespace {
 
-// How long a rename waits for the requests inside the units concerned.
+// How long a rename waits for the requests inside the units concerned, and for others who freeze
+// one of them, mostly for an instant.
 constexpr Duration kFreezePatience = std::chrono::seconds(2);
+constexpr Duration kFreezeAgain = std::chrono::milliseconds(1);
+
+bool freeze_until(Unit& unit, MonoTime until) {
+  while (!unit.freeze(
+      std::max(Duration(until - std::chrono::steady_clock::now()), Duration::zero()))) {
+    if (unit.gone() || std::chrono::steady_clock::now() >= until) return false;
+    std::this_thread::sleep_for(kFreezeAgain);
+  }
+  return true;
+}
 
 // Units that are frozen for as long as this lives; thawed unless killed meanwhile.
 class Frozen {
@@ -32,8 +45,9 @@ class Frozen {
     std::ranges::sort(units, {}, id_of);
     const auto repeated = std::ranges::unique(units);
     units.erase(repeated.begin(), repeated.end());
+    const auto until = std::chrono::steady_clock::now() + kFreezePatience;
     for (UnitRef& unit : units) {
-      if (!unit->freeze(kFreezePatience)) return fail(EBUSY);
+      if (!freeze_until(*unit, until)) return fail(EBUSY);
       units_.push_back(std::move(unit));
     }
     return {};
