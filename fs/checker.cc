@@ -142,7 +142,10 @@ void Checker::check_unit(const UnitRef& unit) {
     if (unit->counting()) return not_checked(unit->path(), Errno{EAGAIN});
     auto counted = count_unit(unit);
     if (counted && !counted->empty()) {
-      if (auto settled = settle_makers(); !settled) counted = std::unexpected(settled.error());
+      // Those who are making or dissolving a unit at present have then done so.
+      if (auto drained = drain(*volume_.units.root()); !drained) {
+        counted = std::unexpected(drained.error());
+      }
     }
     if (stopping() || !in_table(unit)) return;
     if (!counted) return not_checked(unit->path(), counted.error());
@@ -157,13 +160,6 @@ void Checker::check_unit(const UnitRef& unit) {
   if (differing.empty()) return;
   found(unit->record(), false, differing);
   if (repairs_) repair(unit, differing);
-}
-
-Status Checker::settle_makers() {
-  Unit& root = *volume_.units.root();
-  auto frozen = freeze(root);
-  if (frozen) root.thaw();
-  return frozen;
 }
 
 bool Checker::in_table(const UnitRef& unit) const {

@@ -111,8 +111,6 @@ class Checker {
   void found(const UnitRecord& record, bool in_trash, const std::vector<UsageCell>& cells);
   void repair(const UnitRef& unit, const std::vector<UsageCell>& cells);
   void finish() EXCLUDES(mu_);
-  // Those who are making or dissolving a unit at present have then done so. Errors as count_unit.
-  [[nodiscard]] Status settle_makers();
   [[nodiscard]] bool in_table(const UnitRef& unit) const;
   void not_checked(const std::string& path, Errno why) EXCLUDES(mu_);
   void looked_at(std::uint64_t files) EXCLUDES(mu_);
@@ -148,6 +146,7 @@ class Checker {
   void count_if_nameless(Inode& inode, UnitId unit);
   [[nodiscard]] std::vector<Directory> take_waiting() EXCLUDES(mu_);
   [[nodiscard]] Status freeze(Unit& unit);  // then to be thawed
+  [[nodiscard]] Status drain(Unit& unit);   // every request that was inside has left
   [[nodiscard]] Seen seen(const Attributes& attributes) const;
 
   Volume& volume_;

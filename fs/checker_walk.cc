@@ -37,6 +37,12 @@ Status Checker::freeze(Unit& unit) {
   return fail(ETIMEDOUT);
 }
 
+Status Checker::drain(Unit& unit) {
+  auto frozen = freeze(unit);
+  if (frozen) unit.thaw();
+  return frozen;
+}
+
 Result<std::vector<UsageCell>> Checker::count_unit(const UnitRef& unit) {
   if (auto frozen = freeze(*unit); !frozen) return std::unexpected(frozen.error());
   {
@@ -235,8 +241,7 @@ Result<bool> Checker::lies_in(const UnitRef& unit, int directory) const {
 // By now every request that made something the walk has seen is past its mark.
 Status Checker::settle_seen(const UnitRef& unit) {
   if (seen_.empty()) return {};
-  if (auto frozen = freeze(*unit); !frozen) return frozen;
-  unit->thaw();
+  if (auto drained = drain(*unit); !drained) return drained;
   for (const Seen& one : seen_) {
     volume_.accounting.recount().count(unit->id(), one.inode, one.uid, one.gid, one.usage);
   }
@@ -249,8 +254,7 @@ Status Checker::settle_seen(const UnitRef& unit) {
 // is making them. Recorded as any look at them would do.
 Status Checker::record_strangers() {
   if (strangers_.empty()) return {};
-  if (auto frozen = freeze(*volume_.units.root()); !frozen) return frozen;
-  volume_.units.root()->thaw();
+  if (auto drained = drain(*volume_.units.root()); !drained) return drained;
   for (const Stranger& stranger : strangers_) {
     const auto fd = open_by_handle(volume_, stranger.parent, O_RDONLY | O_DIRECTORY);
     if (!fd) continue;

@@ -13,39 +13,38 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(RenameAcross, WaitsForWhoHasAUnitFrozenForAnInstant) {
-  VolumeRig rig;
-  rig.mount();
-  ASSERT_TRUE(rig.make_dir("plain"));
-  ASSERT_TRUE(rig.make_dir("plain/tree"));
-  ASSERT_TRUE(rig.make_dir("worktrees"));
-  ASSERT_TRUE(rig.make_dir("worktrees/a"));
-  ASSERT_TRUE(rig.unit("worktrees/a")->freeze(1s));
+class RenameAcross : public testing::Test {
+ protected:
+  RenameAcross() {
+    rig_.mount();
+    for (const char* dir : {"plain", "plain/tree", "worktrees", "worktrees/a"}) {
+      EXPECT_TRUE(rig_.make_dir(dir));
+    }
+    unit_ = rig_.unit("worktrees/a");
+    EXPECT_TRUE(unit_->freeze(1s));
+  }
+  VolumeRig rig_;
+  UnitRef unit_;  // frozen
+};
+
+TEST_F(RenameAcross, WaitsForWhoHasAUnitFrozenForAnInstant) {
   std::thread other([&] {
     std::this_thread::sleep_for(100ms);
-    rig.unit("worktrees/a")->thaw();
+    unit_->thaw();
   });
-  EXPECT_TRUE(rig.rename("plain/tree", "worktrees/a/tree"));
+  EXPECT_TRUE(rig_.rename("plain/tree", "worktrees/a/tree"));
   other.join();
-  EXPECT_TRUE(rig.exists("worktrees/a/tree"));
-  EXPECT_TRUE(rig.exact());
+  EXPECT_TRUE(rig_.exists("worktrees/a/tree"));
+  EXPECT_TRUE(rig_.exact());
 }
 
-TEST(RenameAcross, DoesNotWaitForEver) {
-  VolumeRig rig;
-  rig.mount();
-  ASSERT_TRUE(rig.make_dir("plain"));
-  ASSERT_TRUE(rig.make_dir("plain/tree"));
-  ASSERT_TRUE(rig.make_dir("worktrees"));
-  ASSERT_TRUE(rig.make_dir("worktrees/a"));
-  const UnitRef unit = rig.unit("worktrees/a");
-  ASSERT_TRUE(unit->freeze(1s));
-  const auto renamed = rig.rename("plain/tree", "worktrees/a/tree");
-  unit->thaw();
+TEST_F(RenameAcross, DoesNotWaitForEver) {
+  const auto renamed = rig_.rename("plain/tree", "worktrees/a/tree");
+  unit_->thaw();
   ASSERT_FALSE(renamed);
   EXPECT_EQ(renamed.error(), Errno{EBUSY});
-  EXPECT_TRUE(rig.exists("plain/tree"));
-  EXPECT_TRUE(rig.exact());
+  EXPECT_TRUE(rig_.exists("plain/tree"));
+  EXPECT_TRUE(rig_.exact());
 }
 
 }  // namespace
