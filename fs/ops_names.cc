@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Handlers about names: look up, make, remove, rename, list.
+#include <chrono>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "fs/ops_run.h"
@@ -35,6 +37,18 @@ void op_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* fo
     }
   }
   fuse_reply_none(request);
+}
+
+// FORGETs never come over a ring. Where all else does, each would wake the thread that reads
+// /dev/fuse, once for each name removed: so it rests after one, and what has gathered meanwhile
+// comes as one. An INTERRUPT, which comes this way, too, may wait as long.
+constexpr std::chrono::milliseconds kForgetsGather{2};
+
+template <auto handler, typename... Args>
+void run_and_gather(fuse_req_t request, Args... args) {
+  const OpsContext& context = context_of(request);
+  kCounted<RequestKind::forget, handler>(request, args...);
+  if (context.io_uring.load(std::memory_order_relaxed)) std::this_thread::sleep_for(kForgetsGather);
 }
 
 void op_readlink(fuse_req_t request, fuse_ino_t inode) {
@@ -155,8 +169,8 @@ void op_readdirplus(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_
 
 void add_name_operations(fuse_lowlevel_ops& table) {
   table.lookup = kCounted<RequestKind::lookup, op_lookup>;
-  table.forget = kCounted<RequestKind::forget, op_forget>;
-  table.forget_multi = kCounted<RequestKind::forget, op_forget_multi>;
+  table.forget = run_and_gather<op_forget, fuse_ino_t, std::uint64_t>;
+  table.forget_multi = run_and_gather<op_forget_multi, std::size_t, fuse_forget_data*>;
   table.readlink = kCounted<RequestKind::readlink, op_readlink>;
   table.mknod = kCounted<RequestKind::mknod, op_mknod>;
   table.mkdir = kCounted<RequestKind::mkdir, op_mkdir>;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Round trips to the daemon, by operation: the cost of this filesystem. The daemon counts them
-// itself, so a setting that gets lost shows here and not only in a benchmark. FORGET is left out:
-// the kernel sends it when it likes. Names are relative to an open directory, so that nothing above
-// it is looked at.
+// itself, so a setting that gets lost shows here and not only in a benchmark. FORGET is counted on
+// its own: the kernel sends it when it likes. Names are relative to an open directory, so that
+// nothing above it is looked at.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -76,17 +77,21 @@ class CountedRequests : public OnEachFilesystem {
     ASSERT_FALSE(names_in("/proc/self/fd/" + std::to_string(directory_.get())).empty());
   }
 
-  UniqueFd directory_;
-
- private:
-  [[nodiscard]] Requests counted() const {
+  [[nodiscard]] Requests all_counted() const {
     ControlRequest status;
     status.command = command::kStatus;
     const ControlReply reply = ask(volume_->path(), status);
     Requests requests;
-    for (const auto& one : reply.body.at("requests")) {
-      if (one.at("op") != "forget") requests[one.at("op")] = one.at("count");
-    }
+    for (const auto& one : reply.body.at("requests")) requests[one.at("op")] = one.at("count");
+    return requests;
+  }
+
+  UniqueFd directory_;
+
+ private:
+  [[nodiscard]] Requests counted() const {
+    Requests requests = all_counted();
+    requests.erase("forget");
     return requests;
   }
   // Once the RELEASE of what was done before has come.
@@ -180,6 +185,28 @@ TEST_P(CountedRequests, OfTakingALockAndGivingItUp) {
   };
   cycle();
   EXPECT_EQ(requests_of(cycle, expected), expected);
+}
+
+class ForgetsBesideRings : public CountedRequests {};
+INSTANTIATE_TEST_SUITE_P(, ForgetsBesideRings, testing::Values(kFilesystemsAndTransports[0]),
+                         ground_name);
+
+// 2 ms a request, whatever the pace at which names go; four times as many, as several threads may
+// take turns.
+TEST_P(ForgetsBesideRings, ComeTogether) {
+  if (volume_->json("status")["transport"] != "io_uring") {
+    GTEST_SKIP() << "requests come by /dev/fuse alone here";
+  }
+  constexpr int kFiles = 2000;
+  for (int i = 0; i < kFiles; ++i) make(std::to_string(i).c_str());
+  const auto forgets = [&] { return all_counted()["forget"]; };
+  const std::int64_t before = forgets();
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < kFiles; ++i) remove(std::to_string(i).c_str());
+  const std::int64_t sent = forgets() - before;
+  const auto took = std::chrono::steady_clock::now() - start;
+  EXPECT_GT(sent, 0);
+  EXPECT_LT(sent, 4 * (1 + took / 2ms)) << took / 1ms << " ms";
 }
 
 }  // namespace
