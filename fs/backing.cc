@@ -52,7 +52,8 @@ Result<std::unique_ptr<Backing>> Backing::open(const std::string& directory) {
 
 Status Backing::attach(const std::string& directory) {
   UniqueFd top(open_private_copy(directory));
-  if (!top.valid()) {
+  own_mount_ = top.valid();
+  if (!own_mount_) {
     top.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!top.valid()) return fail_errno();
   }
@@ -126,15 +127,16 @@ Result<std::string> Backing::path_of(int fd) const {
     if (length < 0) return fail_errno();
     return std::string(text, static_cast<std::size_t>(length));
   };
-  const auto top = read_path(root());
+  // What is above the root of a mount of our own has no names.
+  auto prefix = own_mount_ ? Result<std::string>("/") : read_path(root());
+  if (!prefix) return std::unexpected(prefix.error());
   const auto path = read_path(fd);
-  if (!top) return std::unexpected(top.error());
   if (!path) return std::unexpected(path.error());
   if (path->ends_with(" (deleted)")) return fail(ENOENT);
-  if (*path == *top) return std::string();
-  const std::string prefix = top->ends_with('/') ? *top : *top + "/";
-  if (!path->starts_with(prefix)) return fail(ENOENT);
-  return path->substr(prefix.size());
+  if (*path == *prefix) return std::string();
+  if (!prefix->ends_with('/')) prefix->push_back('/');
+  if (!path->starts_with(*prefix)) return fail(ENOENT);
+  return path->substr(prefix->size());
 }
 
 Result<UniqueFd> Backing::open_at(int dir, const char* name, int flags, mode_t mode) const {

@@ -99,6 +99,7 @@ class Backing {
 
  private:
   UniqueFd root_;
+  bool own_mount_ = false;  // root_ is the root of a private copy of the mount
   UniqueFd state_dir_;
   UniqueFd trash_dir_;
   std::uint32_t device_major_ = 0;
