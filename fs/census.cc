@@ -10,7 +10,6 @@
 
 #include "fs/pace.h"
 #include "fs/tree.h"
-#include "fs/unit_recovery.h"
 
 namespace ebbfs {
 namespace {
@@ -25,11 +24,12 @@ constexpr std::size_t kSightsMax = 4096;
 
 Census::~Census() { stop(); }
 
-void Census::prepare(bool recount) {
+void Census::prepare(TopSurvey& loaded, bool recount) {
   const VolumeState state = volume_.index.volume_state();
   const bool after_power_loss = !state.clean && state.boot != volume_.processes.boot_id();
   adopting_ = state.fresh || !state.adopted;
-  const std::size_t unseen = settle_units(volume_);
+  const std::vector<UnitRef> doubtful = loaded.finish();
+  const std::size_t unseen = settle_units(volume_, doubtful);
   if (unseen > 0 && state.clean) {
     spdlog::warn("event=changed_while_unmounted units={} action=everything_is_counted", unseen);
   }
@@ -37,8 +37,9 @@ void Census::prepare(bool recount) {
   const bool all = recount || adopting_ || after_power_loss || (unseen > 0 && state.clean);
   // The root first: its walk finds units that nobody has recorded.
   if (count_from_nothing(volume_.units.root(), all)) enqueue(volume_.units.root());
-  for (const UnitRef& unit : volume_.units.all()) {
-    if (count_from_nothing(unit, all)) enqueue(unit);
+  for (const UnitRef& unit : all ? volume_.units.all() : doubtful) {
+    const bool forgotten = volume_.units.find(unit->id()) != unit;
+    if (!forgotten && count_from_nothing(unit, all)) enqueue(unit);
   }
   if (queue_.empty() && !adopting_) {
     volume_.locks.forget_remembered();

@@ -29,6 +29,7 @@
 
 #include "fs/agenda.h"
 #include "fs/lock_adoption.h"
+#include "fs/unit_recovery.h"
 #include "fs/volume.h"
 
 namespace ebbfs {
@@ -42,10 +43,10 @@ class Census {
   Census& operator=(const Census&) = delete;
 
   // Decides what has to be counted and marks it so, with nothing charged. Once, after units and
-  // locks are loaded and before requests are served.
+  // locks are loaded and before requests are served. `loaded`: of all units but the root.
   // `recount`: the index is not to be believed. Forgets units that the tree has no more; when that
   // shows that somebody else changed the tree, everything is counted.
-  void prepare(bool recount = false) EXCLUDES(mu_);
+  void prepare(TopSurvey& loaded, bool recount = false) EXCLUDES(mu_);
   void start() EXCLUDES(mu_);
   void stop() EXCLUDES(mu_);
 

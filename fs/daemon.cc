@@ -41,6 +41,7 @@
 #include "fs/space_gate.h"
 #include "fs/trash.h"
 #include "fs/tree.h"
+#include "fs/unit_recovery.h"
 #include "fs/virtual_files.h"
 #include "fs/workers.h"
 
@@ -86,6 +87,7 @@ struct Parts {
   std::unique_ptr<UnitTable> units;
   std::unique_ptr<LockTable> locks;
   std::unique_ptr<Volume> volume;
+  std::unique_ptr<TopSurvey> tops;  // until what is counted is decided
   std::unique_ptr<IndexWatch> watch;
   InodeRef root;
   KernelChannel channel;
@@ -156,11 +158,21 @@ Status take_over_exports(Parts& parts) {
   return {};
 }
 
-// Pins of units that the index knows; the others wait until they are found.
-void take_over_pins(Parts& parts) {
-  for (const UnitRef& unit : parts.units->all()) {
-    if (parts.exports->take_pin(unit->path())) (void)parts.units->set_pinned(*unit, true);
-  }
+// Units as the index knows them, pinned where only the file of pins says so; pins of others wait
+// until these are found.
+Status load_units(Parts& parts) {
+  parts.tops = std::make_unique<TopSurvey>(*parts.volume);
+  std::vector<UnitRef> to_pin;
+  const auto restore = [&](UnitRecord record) {
+    if (record.id == kRootUnit) return;
+    const bool pin = parts.exports->take_pin(record.path);
+    UnitRef unit = parts.units->restore(std::move(record));
+    if (pin) to_pin.push_back(unit);
+    parts.tops->add(std::move(unit));
+  };
+  if (auto loaded = parts.opened.index->load_units(restore); !loaded) return loaded;
+  for (const UnitRef& unit : to_pin) (void)parts.units->set_pinned(*unit, true);
+  return {};
 }
 
 std::expected<void, std::string> load_volume(Parts& parts) {
@@ -191,13 +203,9 @@ std::expected<void, std::string> load_volume(Parts& parts) {
     return cannot("cannot load the trash", loaded.error(), "");
   }
   // After the trash: finishing what a crash left half done there changes units and locks.
-  const auto restore = [&parts](UnitRecord unit) {
-    if (unit.id != kRootUnit) parts.units->restore(std::move(unit));
-  };
-  if (const auto loaded = parts.opened.index->load_units(restore); !loaded) {
+  if (const auto loaded = load_units(parts); !loaded) {
     return cannot("cannot load units", loaded.error(), "");
   }
-  take_over_pins(parts);
   parts.quotas->start(*parts.units);
   auto locks = parts.opened.index->load_locks();
   if (!locks) return cannot("cannot load locks", locks.error(), "");
@@ -455,7 +463,9 @@ std::expected<int, std::string> run_daemon(const Options& options,
   if (const auto built = build_service(options, parts); !built)
     return std::unexpected(built.error());
   parts.reaper->prepare();
-  parts.census->prepare(parts.watch->must_recount(parts.opened, parts.whole_filesystem));
+  parts.census->prepare(*parts.tops,
+                        parts.watch->must_recount(parts.opened, parts.whole_filesystem));
+  parts.tops.reset();
   const auto marked =
       parts.opened.index->mark_mounted(parts.processes->boot_id(), parts.clock.wall_now());
   if (!marked) return cannot("cannot write the index", marked.error(), "");

@@ -132,7 +132,9 @@ Status Quotas::load(const Policy& policy) {
 
 void Quotas::start(UnitTable& units) {
   units_ = &units;
-  apply();
+  // Units have their limits since they were made.
+  ledger_.apply_limits();
+  limits_changed_ = true;
   for (const QuotaRecord& record : loaded_) {
     const Account::OverSoft since{record.bytes_over_since, record.inodes_over_since};
     if (since != Account::OverSoft{}) warned_[record.scope].over_soft = since;

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <optional>
-#include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "fs/exports.h"
@@ -122,33 +122,6 @@ bool is_as_recorded(const Volume& volume, Places& places, const Unit& unit) {
   return !has_class(volume, record) || is_unit_place(volume, record, record.path);
 }
 
-// Of all units those of which the record is not right, or might not be. Asks in several threads.
-std::vector<UnitRef> doubtful_units(const Volume& volume) {
-  constexpr std::size_t kThreadsMax = 4;
-  constexpr std::size_t kUnitsEach = 4096;
-  const std::vector<UnitRef> units = volume.units.all();
-  const std::size_t threads =
-      std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, kThreadsMax);
-  const std::size_t each = std::max(kUnitsEach, units.size() / threads + 1);
-  std::vector<std::vector<UnitRef>> doubtful((units.size() + each - 1) / each);
-  {
-    std::vector<std::jthread> asking;
-    for (std::size_t part = 0; part < doubtful.size(); ++part) {
-      const std::size_t begin = part * each;
-      const auto mine = std::span(units).subspan(begin, std::min(each, units.size() - begin));
-      asking.emplace_back([&volume, mine, &found = doubtful[part]] {
-        Places places(volume);
-        for (const UnitRef& unit : mine) {
-          if (!is_as_recorded(volume, places, *unit)) found.push_back(unit);
-        }
-      });
-    }
-  }
-  std::vector<UnitRef> all;
-  for (auto& part : doubtful) all.insert(all.end(), part.begin(), part.end());
-  return all;
-}
-
 // Those that a crash has met in use, of whom several may name one top.
 class InUse {
  public:
@@ -212,6 +185,57 @@ Result<bool> stands_at(const Volume& volume, std::string_view path, const FileHa
   return Places(volume).stand_at(path, handle);
 }
 
+TopSurvey::~TopSurvey() { (void)finish(); }
+
+void TopSurvey::add(UnitRef unit) {
+  adding_.push_back(std::move(unit));
+  if (adding_.size() < kUnitsEach) return;
+  hand_over();
+  const std::size_t idle = std::max(std::thread::hardware_concurrency(), 1U) - 1;
+  if (helpers_.size() < std::min(idle, kHelpersMax)) {
+    helpers_.emplace_back([this] { ask(true); });
+  }
+}
+
+void TopSurvey::hand_over() {
+  {
+    const MutexLock lock(mu_);
+    waiting_.push_back(std::exchange(adding_, {}));
+  }
+  more_.notify_one();
+}
+
+void TopSurvey::ask(bool until_complete) {
+  Places places(volume_);
+  for (;;) {
+    std::vector<UnitRef> units;
+    {
+      const MutexLock lock(mu_);
+      while (until_complete && waiting_.empty() && !complete_) more_.wait(mu_);
+      if (waiting_.empty()) return;
+      units = std::move(waiting_.back());
+      waiting_.pop_back();
+    }
+    std::erase_if(units,
+                  [&](const UnitRef& unit) { return is_as_recorded(volume_, places, *unit); });
+    const MutexLock lock(mu_);
+    doubtful_.insert(doubtful_.end(), units.begin(), units.end());
+  }
+}
+
+std::vector<UnitRef> TopSurvey::finish() {
+  hand_over();
+  {
+    const MutexLock lock(mu_);
+    complete_ = true;
+  }
+  more_.notify_all();
+  ask(false);
+  helpers_.clear();
+  const MutexLock lock(mu_);
+  return std::exchange(doubtful_, {});
+}
+
 FoundTop follow_top(Volume& volume, const UnitRecord& record) {
   const auto fd = open_by_handle(volume, record.handle, O_PATH | O_NOFOLLOW);
   if (!fd) return {is_absent(fd.error()) ? Where::gone : Where::unknown};
@@ -225,7 +249,7 @@ FoundTop follow_top(Volume& volume, const UnitRecord& record) {
   return {where, std::move(*path)};
 }
 
-std::size_t settle_units(Volume& volume) {
+std::size_t settle_units(Volume& volume, std::span<const UnitRef> doubtful) {
   std::size_t unseen = 0;
   InUse in_use(volume);
   Places places(volume);
@@ -234,7 +258,7 @@ std::size_t settle_units(Volume& volume) {
     if (!here) return {Where::unknown};
     return *here ? FoundTop{Where::here} : follow_top(volume, record);
   };
-  for (const UnitRef& unit : doubtful_units(volume)) {
+  for (const UnitRef& unit : doubtful) {
     const UnitRecord record = unit->record();
     if (!record.dirty) {
       unseen += settle_idle(volume, unit, record, find_top(record)) ? 1 : 0;

@@ -44,6 +44,23 @@ TEST_F(StaleUnits, ThatWereRemovedAreForgottenAndTheRestIsCountedAgain) {
   EXPECT_TRUE(rig_.exact());
 }
 
+// So many that several threads ask.
+TEST_F(StaleUnits, AreFoundAmongFiveThousand) {
+  constexpr int kUnits = 5000;
+  const auto unit = [](int number) { return "worktrees/" + std::to_string(number); };
+  rig_.mount();
+  for (int i = 0; i < kUnits; ++i) ASSERT_TRUE(rig_.make_dir(unit(i)).has_value());
+  rig_.unmount();
+  for (int i = 0; i < kUnits; i += 1000) move(unit(i), unit(i) + "-moved");
+  std::filesystem::remove_all(rig_.tree.at(unit(kUnits - 1)));
+  rig_.mount();
+  EXPECT_EQ(rig_.volume().units.size(), 2U + kUnits - 1);
+  for (int i = 0; i < kUnits; i += 1000) {
+    EXPECT_EQ(rig_.unit(unit(i)), nullptr);
+    EXPECT_NE(rig_.unit(unit(i) + "-moved"), nullptr);
+  }
+}
+
 TEST_F(StaleUnits, ThatLeftTheirClassNeverExpire) {
   move("worktrees/a", "plain/a");
   rig_.mount();

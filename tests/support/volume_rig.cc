@@ -148,9 +148,10 @@ void VolumeRig::load() {
                                                 *p.units, *p.locks, *p.quotas});
   p.trash = std::make_unique<Trash>(*p.volume);
   ASSERT_TRUE(p.trash->load().has_value());
+  p.tops = std::make_unique<TopSurvey>(*p.volume);
   auto units = p.index->load_units().value();
   for (UnitRecord& unit : units) {
-    if (unit.id != kRootUnit) p.units->restore(std::move(unit));
+    if (unit.id != kRootUnit) p.tops->add(p.units->restore(std::move(unit)));
   }
   p.quotas->start(*p.units);
   const auto in_force = p.rules->policy();
@@ -187,7 +188,8 @@ void VolumeRig::mount(bool census_to_end) {
         checker->walk_again(moved);
       });
   p.reaper->prepare();
-  p.census->prepare();
+  p.census->prepare(*p.tops);
+  p.tops.reset();
   ASSERT_TRUE(p.index->mark_mounted(processes.boot_id(), clock.wall_now()).has_value());
   p.reaper->set_mounted({kDevice, kMountPath, tree.at(".mountinfo")});
   if (!census_to_end) return;

@@ -123,6 +123,7 @@ class VolumeRig {
     std::unique_ptr<UnitTable> units;
     std::unique_ptr<LockTable> locks;
     std::unique_ptr<Volume> volume;
+    std::unique_ptr<TopSurvey> tops;  // until what is counted is decided
     InodeRef root;
     std::unique_ptr<Trash> trash;
     std::unique_ptr<Reaper> reaper;
