@@ -8,62 +8,16 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 
+#include "fs/frozen_units.h"
 #include "fs/rename_plan.h"
 #include "fs/subtree.h"
 
 namespace ebbfs {
 namespace {
 
-// How long a rename waits for the requests inside the units concerned, and for others who freeze
-// one of them, mostly for an instant.
+// For the requests inside the units concerned, and for others who freeze one of them.
 constexpr Duration kFreezePatience = std::chrono::seconds(2);
-constexpr Duration kFreezeAgain = std::chrono::milliseconds(1);
-
-bool freeze_until(Unit& unit, MonoTime until) {
-  while (!unit.freeze(
-      std::max(Duration(until - std::chrono::steady_clock::now()), Duration::zero()))) {
-    if (unit.gone() || std::chrono::steady_clock::now() >= until) return false;
-    std::this_thread::sleep_for(kFreezeAgain);
-  }
-  return true;
-}
-
-// Units that are frozen for as long as this lives; thawed unless killed meanwhile.
-class Frozen {
- public:
-  Frozen() = default;
-  Frozen(const Frozen&) = delete;
-  Frozen& operator=(const Frozen&) = delete;
-  ~Frozen() {
-    for (const UnitRef& unit : units_) unit->thaw();
-  }
-  // Freezes all, the root unit first, then by rising id, so that two renames cannot hold each
-  // other up. EBUSY when requests inside do not end in time.
-  [[nodiscard]] Status freeze(std::vector<UnitRef> units) {
-    std::ranges::sort(units, {}, id_of);
-    const auto repeated = std::ranges::unique(units);
-    units.erase(repeated.begin(), repeated.end());
-    const auto until = std::chrono::steady_clock::now() + kFreezePatience;
-    for (UnitRef& unit : units) {
-      if (!freeze_until(*unit, until)) return fail(EBUSY);
-      units_.push_back(std::move(unit));
-    }
-    return {};
-  }
-
-  [[nodiscard]] bool has_all(const std::vector<UnitRef>& units) const {
-    return std::ranges::all_of(units, [&](const UnitRef& unit) {
-      return std::ranges::binary_search(units_, raw(unit->id()), {}, id_of);
-    });
-  }
-
- private:
-  static std::uint64_t id_of(const UnitRef& unit) { return raw(unit->id()); }
-
-  std::vector<UnitRef> units_;  // by id
-};
 
 // Charges on their way; they go back unless kept.
 class Moves {
@@ -178,10 +132,9 @@ Status Filesystem::rename_tree_across(const Caller& caller, RenamePlan& plan) {
   const auto new_path = child_path(plan.to);
   if (!new_path) return std::unexpected(new_path.error());
 
-  Frozen frozen;
-  const auto held = frozen.freeze(concerned_units(plan, *old_path));
+  const FrozenUnits frozen(concerned_units(plan, *old_path), kFreezePatience);
   if (!plan.holds()) return std::unexpected(kDefer);
-  if (!held) return held;
+  if (!frozen) return fail(EBUSY);
   // One that was found on the way is not frozen.
   if (!frozen.has_all(concerned_units(plan, *old_path))) return std::unexpected(kDefer);
   auto tree = Subtree::walk(volume_, plan.from.fd->get(), plan.from.name.c_str(),

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "tests/support/mem_store.h"
 
@@ -89,6 +91,32 @@ TEST_F(FrozenUnitsTest, DoesNotThawWhatItKilled) {
   }
   EXPECT_TRUE(a->gone());
   EXPECT_FALSE(a->try_enter());
+}
+
+TEST_F(FrozenUnitsTest, WaitsForWhoHasOneFrozenForAnInstantWhereItMay) {
+  const UnitRef a = make(1);
+  const UnitRef b = make(2);
+  ASSERT_TRUE(a->freeze(kNotLong));
+  const std::jthread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    a->thaw();
+  });
+  const FrozenUnits both({b, a, b}, std::chrono::seconds(20));
+  ASSERT_TRUE(both);
+  EXPECT_TRUE(frozen(a));
+  EXPECT_TRUE(frozen(b));
+  EXPECT_TRUE(both.has_all({a, b}));
+  EXPECT_FALSE(both.has_all({a, units_.root()}));
+}
+
+TEST_F(FrozenUnitsTest, DoesNotWaitForEver) {
+  const UnitRef a = make(1);
+  const UnitRef b = make(2);
+  ASSERT_TRUE(b->freeze(kNotLong));
+  const FrozenUnits both({a, b}, std::chrono::milliseconds(10));
+  EXPECT_FALSE(both);
+  EXPECT_FALSE(frozen(a));
+  b->thaw();
 }
 
 }  // namespace
