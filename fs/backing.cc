@@ -24,13 +24,28 @@ struct ProcPath {
   char text[32];
 };
 
-int open_private_copy(const std::string& directory) {
-  const long fd =
-      ::syscall(SYS_open_tree, AT_FDCWD, directory.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-  if (fd < 0) return -1;
-  const UniqueFd tree(static_cast<int>(fd));
+Status set_access_times(int mount, const AccessTimes& access) {
+  if (access == AccessTimes{}) return {};
+  mount_attr change{};
+  if (access.files != AccessTimes::Of::as_below) change.attr_clr = MOUNT_ATTR__ATIME;
+  if (access.files == AccessTimes::Of::noatime) change.attr_set = MOUNT_ATTR_NOATIME;
+  if (access.files == AccessTimes::Of::strictatime) change.attr_set = MOUNT_ATTR_STRICTATIME;
+  if (access.nodiratime) change.attr_set |= MOUNT_ATTR_NODIRATIME;
+  return check(::syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &change, sizeof change));
+}
+
+// EPERM where that may not be made.
+Result<UniqueFd> open_private_copy(const std::string& directory, const AccessTimes& access) {
+  const UniqueFd tree(static_cast<int>(
+      ::syscall(SYS_open_tree, AT_FDCWD, directory.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+  if (!tree.valid()) return fail_errno();
+  if (const auto set = set_access_times(tree.get(), access); !set) {
+    return std::unexpected(set.error());
+  }
   // open_tree gives an O_PATH descriptor; handles and readdir need a real one.
-  return ::openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  UniqueFd top(::openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!top.valid()) return fail_errno();
+  return top;
 }
 
 Result<UniqueFd> open_state_directory(int dir, const char* name) {
@@ -42,22 +57,26 @@ Result<UniqueFd> open_state_directory(int dir, const char* name) {
 
 }  // namespace
 
-Result<std::unique_ptr<Backing>> Backing::open(const std::string& directory) {
+Result<std::unique_ptr<Backing>> Backing::open(const std::string& directory,
+                                               const AccessTimes& access) {
   std::unique_ptr<Backing> backing(new Backing);
-  if (const auto attached = backing->attach(directory); !attached) {
+  if (const auto attached = backing->attach(directory, access); !attached) {
     return std::unexpected(attached.error());
   }
   return backing;
 }
 
-Status Backing::attach(const std::string& directory) {
-  UniqueFd top(open_private_copy(directory));
-  own_mount_ = top.valid();
-  if (!own_mount_) {
-    top.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!top.valid()) return fail_errno();
+Status Backing::attach(const std::string& directory, const AccessTimes& access) {
+  auto top = open_private_copy(directory, access);
+  own_mount_ = top.has_value();
+  if (own_mount_) {
+    root_ = std::move(*top);
+  } else if (access != AccessTimes{}) {
+    return std::unexpected(top.error());
+  } else {
+    root_.reset(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root_.valid()) return fail_errno();
   }
-  root_ = std::move(top);
   const auto attributes = stat(root(), "");
   if (!attributes) return std::unexpected(attributes.error());
   device_major_ = attributes->stx_dev_major;

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,13 +29,24 @@ using Attributes = struct ::statx;
 // Name of the directory that ebbfs adds to a volume.
 inline constexpr const char* kStateDirName = ".ebbfs";
 
+// What counts as an access, as the options of mount(8) of these names say it.
+struct AccessTimes {
+  enum class Of : std::uint8_t { as_below, relatime, noatime, strictatime };
+  Of files = Of::as_below;  // as where the backing filesystem is mounted
+  bool nodiratime = false;
+
+  friend bool operator==(const AccessTimes&, const AccessTimes&) = default;
+};
+
 class Backing {
  public:
   // Opens `directory` through a private copy of its mount (open_tree), so that what is mounted
   // over it or below it later is never seen; without CAP_SYS_ADMIN through a plain open. Makes
   // .ebbfs/ (0700) and .ebbfs/trash where absent. Errors: ENOTDIR, EOPNOTSUPP when the filesystem
-  // has no file handles, EPERM without CAP_DAC_READ_SEARCH, EROFS.
-  [[nodiscard]] static Result<std::unique_ptr<Backing>> open(const std::string& directory);
+  // has no file handles, EPERM without CAP_DAC_READ_SEARCH, or for `access` other than as below
+  // without CAP_SYS_ADMIN; EROFS.
+  [[nodiscard]] static Result<std::unique_ptr<Backing>> open(const std::string& directory,
+                                                             const AccessTimes& access = {});
   virtual ~Backing() = default;
   Backing(const Backing&) = delete;
   Backing& operator=(const Backing&) = delete;
@@ -95,7 +107,7 @@ class Backing {
  protected:
   Backing() = default;
   // What open() does, for one that derives.
-  [[nodiscard]] Status attach(const std::string& directory);
+  [[nodiscard]] Status attach(const std::string& directory, const AccessTimes& access);
 
  private:
   UniqueFd root_;

@@ -124,7 +124,7 @@ const char* hint_for_backing(const std::string& directory, Errno error) {
 
 std::expected<void, std::string> open_storage(const Options& options, const Seams& seams,
                                               Parts& parts) {
-  auto backing = seams.open_backing(options.backing);
+  auto backing = seams.open_backing(options.backing, options.access_times);
   if (!backing) {
     return cannot("cannot use " + options.backing, backing.error(),
                   hint_for_backing(options.backing, backing.error()));

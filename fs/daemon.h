@@ -17,8 +17,9 @@ namespace ebbfs {
 
 // The two doors to the disk, for a program that puts something of its own before them.
 struct Seams {
-  std::function<Result<std::unique_ptr<Backing>>(const std::string& directory)> open_backing =
-      Backing::open;
+  std::function<Result<std::unique_ptr<Backing>>(const std::string& directory,
+                                                 const AccessTimes& access)>
+      open_backing = Backing::open;
   // What stands before `store`; both outlive the daemon.
   std::function<Store&(Store& store)> before_store = [](Store& store) -> Store& { return store; };
 };

@@ -40,9 +40,24 @@ bool only_for_mount(std::string_view option) {
          std::ranges::find(kNames, option) != kNames.end();
 }
 
+void take_access_times(std::string_view option, Options& options) {
+  AccessTimes& access = options.access_times;
+  if (option == "noatime") access.files = AccessTimes::Of::noatime;
+  if (option == "relatime") access.files = AccessTimes::Of::relatime;
+  if (option == "strictatime") access.files = AccessTimes::Of::strictatime;
+  if (option == "nodiratime") access.nodiratime = true;
+}
+
+// The kernel keeps no access times for a mount of ours, and libfuse does not know these.
+bool only_for_backing(std::string_view option) {
+  return option == "relatime" || option == "strictatime";
+}
+
 // Takes one option of -o; what is wrong with it, if anything.
 std::optional<std::string> take_option(std::string_view option, Options& options) {
   if (only_for_mount(option)) return {};
+  take_access_times(option, options);
+  if (only_for_backing(option)) return {};
   const std::size_t equals = option.find('=');
   const std::string_view key = option.substr(0, equals);
   const std::string value(equals == std::string_view::npos ? "" : option.substr(equals + 1));

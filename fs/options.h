@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "fs/backing.h"
+
 namespace ebbfs {
 
 struct Options {
@@ -21,6 +23,7 @@ struct Options {
   bool forget = false;                // remove .ebbfs/ of `mountpoint`, mount nothing
   bool yes = false;                   // without asking
   std::int64_t passthrough_from = 0;  // bytes; < 0: never
+  AccessTimes access_times;
   std::vector<std::string> mount_options;
 };
 
@@ -31,8 +34,8 @@ struct OptionsExit {
 };
 
 // Of -o, ours are taken out: policy=FILE, backing=DIR, metrics=ADDR, transport=NAME,
-// passthrough_from=BYTES; those that only mount(8) knows (defaults, noauto, _netdev, x-*...)
-// dropped.
+// passthrough_from=BYTES, and those about access times; those that only mount(8) knows (defaults,
+// noauto, _netdev, x-*...) dropped.
 [[nodiscard]] std::variant<Options, OptionsExit> parse_options(int argc, const char* const* argv);
 
 }  // namespace ebbfs

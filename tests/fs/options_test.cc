@@ -19,5 +19,24 @@ TEST(Options, HelpFitsATerminal) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
 }
 
+Options parsed(const char* list) {
+  const char* const words[] = {"ebbfs", "-o", list, "/mnt/ebs"};
+  return std::get<Options>(parse_options(4, words));
+}
+
+TEST(Options, AboutAccessTimesAreForTheBackingAndThoseThatLibfuseKnowsForTheMountToo) {
+  const Options plain = parsed("nosuid,defaults");
+  EXPECT_EQ(plain.access_times.files, AccessTimes::Of::as_below);
+  EXPECT_FALSE(plain.access_times.nodiratime);
+  EXPECT_EQ(plain.mount_options, std::vector<std::string>{"nosuid"});
+  const Options never = parsed("noatime,nodiratime");
+  EXPECT_EQ(never.access_times.files, AccessTimes::Of::noatime);
+  EXPECT_TRUE(never.access_times.nodiratime);
+  EXPECT_EQ(never.mount_options, (std::vector<std::string>{"noatime", "nodiratime"}));
+  EXPECT_EQ(parsed("relatime").access_times.files, AccessTimes::Of::relatime);
+  EXPECT_EQ(parsed("noatime,strictatime").access_times.files, AccessTimes::Of::strictatime);
+  EXPECT_TRUE(parsed("relatime,strictatime").mount_options.empty());
+}
+
 }  // namespace
 }  // namespace ebbfs

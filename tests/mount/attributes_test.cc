@@ -11,6 +11,7 @@
 
 #include <ctime>
 #include <string>
+#include <vector>
 
 #include "tests/support/each_filesystem.h"
 
@@ -80,6 +81,52 @@ TEST_P(Attributes, TimesAreSetToTheNanosecondAndFollowChanges) {
   ASSERT_EQ(::symlink("nowhere", at("link").c_str()), 0);
   ASSERT_EQ(::utimensat(AT_FDCWD, at("link").c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
   EXPECT_EQ(status_of(at("link")).st_mtim.tv_sec, 2000);
+}
+
+class AccessTimesOfAMount : public OnVolume, public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {}
+  // Seconds of the access times of a small file, of one that is read past the daemon, and of a
+  // directory, all of 1000, after they were read through a mount with `-o options`.
+  [[nodiscard]] std::vector<time_t> after_reading(const std::string& options) {
+    mount({.filesystem = GetParam(), .arguments = {"-o", options}});
+    if (IsSkipped()) return {};
+    const std::vector<std::string> names{"small", "large", "directory"};
+    put(at("small"), "x");
+    put(at("large"), std::string(1 << 20, 'x'));
+    EXPECT_EQ(::mkdir(at("directory").c_str(), 0755), 0);
+    std::vector<time_t> seen;
+    for (const std::string& name : names) {
+      const timespec times[2] = {{.tv_sec = 1000, .tv_nsec = 0}, {.tv_sec = 2000, .tv_nsec = 0}};
+      EXPECT_EQ(::utimensat(AT_FDCWD, at(name).c_str(), times, 0), 0);
+    }
+    EXPECT_EQ(get(at("small")).size(), 1U);
+    EXPECT_EQ(get(at("large")).size(), 1U << 20U);
+    EXPECT_TRUE(names_in(at("directory")).empty());
+    volume_->unmount();
+    volume_->mount();
+    for (const std::string& name : names) seen.push_back(status_of(at(name)).st_atim.tv_sec);
+    return seen;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(, AccessTimesOfAMount, testing::Values("tmpfs", "ext4", "xfs"),
+                         [](const auto& one) { return std::string(one.param); });
+
+TEST_P(AccessTimesOfAMount, AreThoseOfTheReadingByDefault) {
+  for (const char* options : {"nodev", "relatime"}) {
+    for (const time_t seconds : after_reading(options)) EXPECT_GT(seconds, 1'600'000'000);
+  }
+}
+
+TEST_P(AccessTimesOfAMount, StayAsTheyAreWithNoatime) {
+  for (const time_t seconds : after_reading("noatime")) EXPECT_EQ(seconds, 1000);
+}
+
+TEST_P(AccessTimesOfAMount, OfDirectoriesStayAsTheyAreWithNodiratime) {
+  const auto seen = after_reading("nodiratime");
+  if (IsSkipped()) return;
+  EXPECT_GT(seen.at(0), 1'600'000'000);
+  EXPECT_EQ(seen.at(2), 1000);
 }
 
 // ext4 ends in 2446, XFS in 2486.

@@ -20,7 +20,9 @@ namespace {
 class KillingBacking final : public Backing {
  public:
   explicit KillingBacking(const KillPoints& points) : points_(points) {}
-  [[nodiscard]] Status attach_to(const std::string& directory) { return attach(directory); }
+  [[nodiscard]] Status attach_to(const std::string& directory, const AccessTimes& access) {
+    return attach(directory, access);
+  }
 
   [[nodiscard]] Result<UniqueFd> open_at(int dir, const char* name, int flags,
                                          mode_t mode) const override {
@@ -202,10 +204,11 @@ void KillPoints::hold() const {
 }
 
 Result<std::unique_ptr<Backing>> open_killing_backing(const KillPoints& points,
-                                                      const std::string& directory) {
+                                                      const std::string& directory,
+                                                      const AccessTimes& access) {
   auto backing = std::make_unique<KillingBacking>(points);
   points.before();
-  if (const auto attached = backing->attach_to(directory); !attached) {
+  if (const auto attached = backing->attach_to(directory, access); !attached) {
     return std::unexpected(attached.error());
   }
   points.after("attach");

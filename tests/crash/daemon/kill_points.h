@@ -37,7 +37,8 @@ class KillPoints {
 };
 
 [[nodiscard]] Result<std::unique_ptr<Backing>> open_killing_backing(const KillPoints& points,
-                                                                    const std::string& directory);
+                                                                    const std::string& directory,
+                                                                    const AccessTimes& access);
 
 class KillingStore final : public Store {
  public:

@@ -39,8 +39,8 @@ int main(int argc, char** argv) {
   const ebbfs::test::KillPoints points;
   std::unique_ptr<ebbfs::test::KillingStore> store;
   ebbfs::Seams seams;
-  seams.open_backing = [&](const std::string& directory) {
-    return ebbfs::test::open_killing_backing(points, directory);
+  seams.open_backing = [&](const std::string& directory, const ebbfs::AccessTimes& access) {
+    return ebbfs::test::open_killing_backing(points, directory, access);
   };
   seams.before_store = [&](ebbfs::Store& below) -> ebbfs::Store& {
     store = std::make_unique<ebbfs::test::KillingStore>(points, below);
