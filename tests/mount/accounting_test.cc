@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/mount/random_session.h"
@@ -195,6 +196,7 @@ TEST_F(Accounting, OfUnitsSurvivesAKillWithTheirNamesAndOwners) {
     for (const auto& each : volume_->locks()) {
       seen.push_back(each["path"].get<std::string>() + " " + each["owner"].dump());
     }
+    std::ranges::sort(seen);  // they come by last use, which a kill makes "now"
     return seen;
   };
   const auto before = identities();
