@@ -109,7 +109,7 @@ Result<UniqueFd> Backing::open_handle(const FileHandle& handle, int flags) const
   buffer.head.handle_bytes = handle.size;
   buffer.head.handle_type = handle.type;
   std::memcpy(buffer.head.f_handle, handle.data.data(), handle.size);
-  const int fd = ::open_by_handle_at(root(), &buffer.head, flags | O_CLOEXEC);
+  const int fd = ::open_by_handle_at(root(), &buffer.head, flags | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return fail_errno();
   return UniqueFd(fd);
 }

@@ -57,7 +57,8 @@ class Backing {
   // Whether `attributes` lie on the volume's own filesystem.
   [[nodiscard]] bool on_volume(const Attributes& attributes) const;
 
-  // Finding. `name` may be "" for `fd` itself.
+  // Finding. `name` may be "" for `fd` itself. A handle is opened without waiting for the other end
+  // of a FIFO.
   [[nodiscard]] virtual Result<UniqueFd> open_handle(const FileHandle& handle, int flags) const;
   [[nodiscard]] virtual Result<FileHandle> handle(int fd, const char* name) const;
   [[nodiscard]] virtual Result<Attributes> stat(int fd, const char* name) const;

@@ -229,7 +229,7 @@ class Filesystem {
     return open_files_.load(std::memory_order_relaxed) < open_files_max_;
   }
   [[nodiscard]] Result<Opened> register_open(Inode& inode, std::unique_ptr<OpenFile> file,
-                                             const Attributes& attributes, bool writable)
+                                             const Attributes& attributes, int flags)
       REQUIRES(inode.size_mu);
   [[nodiscard]] Status truncate_open(Inode& inode, int fd, std::int64_t size, Unit& unit)
       REQUIRES(inode.size_mu);

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Opening and closing. The kernel holds an inode in one of three modes, and a wrong mix fails the
-// open with EIO, so the mode of each open is decided here, under the inode's size_mu:
-//   - A writer is direct: its writes come to us, because each may be refused. Without passthrough
-//     such an open does not bind the inode to a mode, though it can map the file, which does.
+// open with EIO, so the mode of each open is decided here, under the inode's size_mu. Each write
+// comes to us before it lands, in any mode, because it may be refused.
+//   - Who only writes is direct. Such an open does not bind the inode to a mode.
+//   - Who reads and writes is cached: it can map the file, and what is stored through a mapping
+//   must
+//     meet what is written in one place. (Beside a direct writer the kernel writes back whole
+//     pages, and with them what a write has just replaced.)
 //   - A reader of a small file is cached, and the kernel keeps its pages after the close.
 //   - A reader of a larger file passes through to the backing file, but only when no other open
 //     could be caching (none at all, or only passthrough ones).
+//   - While an inode is in cached mode who only writes is cached as well.
 //   - While an inode is in passthrough mode every further open must carry passthrough too; a writer
 //     then is direct and passthrough at once: writes come to us, mmap goes to the backing file.
 #include <fcntl.h>
@@ -46,8 +51,10 @@ Status Filesystem::ensure_known(Inode& inode, int fd) {
 }
 
 Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile> file,
-                                         const Attributes& attributes, bool writable) {
+                                         const Attributes& attributes, int flags) {
   Inode::Extent& extent = inode.extent;
+  const bool writable = writes(flags) || (flags & O_TRUNC) != 0;
+  const bool reads_too = (flags & O_ACCMODE) == O_RDWR;
   Opened opened;
   file->writable = writable;
   const bool large =
@@ -55,10 +62,12 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
   if (extent.mode == OpenMode::passthrough) {
     opened.backing_id = extent.backing_id;
     opened.direct_io = writable;
-  } else if (writable) {
+  } else if (writable && !reads_too && extent.mode != OpenMode::cached) {
     opened.direct_io = true;
   } else {
-    if (extent.opens == 0 && large) opened.backing_id = backing_ids_.open(file->fd());
+    if (extent.opens == 0 && large && !writable) {
+      opened.backing_id = backing_ids_.open(file->fd());
+    }
     if (opened.backing_id > 0) {
       extent.mode = OpenMode::passthrough;
       extent.backing_id = opened.backing_id;
@@ -69,7 +78,7 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
     }
   }
   file->mode = opened.backing_id > 0 ? OpenMode::passthrough
-               : writable            ? OpenMode::none
+               : opened.direct_io    ? OpenMode::none
                                      : OpenMode::cached;
   // Mapped writes of a passthrough file never meet the kernel's cache of this inode.
   if (writable && opened.backing_id > 0) extent.page_cache_stale = true;
@@ -97,7 +106,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
   const bool truncates = (flags & O_TRUNC) != 0;
   const bool writable = writes(flags) || truncates;
   auto fd = open_by_handle(volume_, (*inode)->handle(), backing_flags(flags));
-  if (!fd) return std::unexpected(fd.error());
+  if (!fd) return std::unexpected(fd.error() == Errno{ENXIO} ? Errno{ESTALE} : fd.error());
 
   Inode& object = **inode;
   const PatientLock size_lock(object.size_mu, caller.may_block);
@@ -112,10 +121,12 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
   const auto attributes = volume_.backing.stat(fd->get(), "");
   if (!attributes) return std::unexpected(attributes.error());
   if (lost_to_unlink(object, *attributes)) return fail(ESTALE);
+  // What the kernel looked at is gone, and its number is another's: no other kind is opened here.
+  if (!is_regular(*attributes)) return fail(ESTALE);
   if (truncates && clear_privileges) (void)drop_privileges(id, fd->get(), *attributes);
   auto file = std::make_unique<OpenFile>(std::move(*fd), std::move(*inode));
   file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
-  auto opened = register_open(object, std::move(file), *attributes, writable);
+  auto opened = register_open(object, std::move(file), *attributes, flags);
   if (writable) retake_lock(caller, id);
   return opened;
 }
@@ -162,7 +173,7 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
   file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
   // Nobody else can know the inode yet, so the lock is free.
   const MutexLock size_lock(object.size_mu);
-  auto opened = register_open(object, std::move(file), child->attributes, writes(flags));
+  auto opened = register_open(object, std::move(file), child->attributes, flags);
   if (!opened) return std::unexpected(opened.error());
   return Created{entry_of(std::move(*child)), std::move(*opened)};
 }
@@ -199,7 +210,7 @@ Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_
   Inode& object = *child.inode;
   auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.id));
   const MutexLock size_lock(object.size_mu);
-  auto opened = register_open(object, std::move(file), *attributes, true);
+  auto opened = register_open(object, std::move(file), *attributes, flags);
   if (!opened) return std::unexpected(opened.error());
   object.extent.unlinked = true;
   volume_.accounting.lost_name(object.id);

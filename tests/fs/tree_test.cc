@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <memory>
@@ -52,6 +53,16 @@ TEST_F(TreeTest, OpensOnlyBelowAndThroughNoLink) {
   EXPECT_EQ(open_error("link/b"), Errno{ELOOP});
   EXPECT_EQ(open_error("link"), Errno{ELOOP});
   EXPECT_EQ(open_error("absent"), Errno{ENOENT});
+}
+
+// As when the number of a file that has just gone is used again: the kernel opens none itself here.
+TEST(OpeningByHandle, OfAFifoNeitherWaitsNorSucceeds) {
+  VolumeRig rig;
+  rig.mount();
+  ASSERT_EQ(::mkfifo(rig.tree.at("fifo").c_str(), 0600), 0);
+  for (const int flags : {O_RDONLY, O_WRONLY, O_RDWR}) {
+    EXPECT_EQ(rig.open_error("fifo", flags), Errno{ESTALE}) << flags;
+  }
 }
 
 TEST_F(TreeTest, GathersEachInodeOnceAndKnowsWhichHaveNamesElsewhere) {

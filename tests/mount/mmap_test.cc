@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Files mapped into memory through a real mount, in each way that the daemon opens them: small ones
-// are cached by the kernel, larger ones pass through to the backing file, writers are direct.
+// are cached by the kernel, larger ones pass through to the backing file, who only writes is
+// direct.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include <string>
+#include <thread>
 
 #include "tests/support/each_filesystem.h"
 
@@ -127,6 +131,38 @@ TEST_P(Mmap, ASmallFileThatIsReadAndMappedShowsWhatAWriterWrites) {
   const Mapping mapping(reader.get(), kSmall, PROT_READ, MAP_SHARED);
   ASSERT_TRUE(mapping.valid());
   EXPECT_TRUE(mapping.text() == content);
+}
+
+// Stores through a mapping and writes to the same pages, at once.
+TEST_P(Mmap, NothingIsLostOfWritesAndStoresToTheSamePages) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kPages = 256;
+  const std::string stored = "stored";
+  const std::string written = "written";
+  for (int round = 0; round < 20; ++round) {
+    ::unlink(at("file").c_str());
+    const UniqueFd fd = opened(at("file"), O_RDWR | O_CREAT);
+    ASSERT_EQ(::ftruncate(fd.get(), kPages * kPage), 0);
+    const Mapping mapping(fd.get(), kPages * kPage, PROT_READ | PROT_WRITE, MAP_SHARED);
+    ASSERT_TRUE(mapping.valid());
+    // By the descriptor that was mapped, and by one that cannot be.
+    const UniqueFd other = opened(at("file"), O_WRONLY);
+    const int writer = round % 2 == 0 ? fd.get() : other.get();
+    {
+      const std::jthread storing([&] {
+        for (std::size_t i = 0; i < kPages; ++i) stored.copy(mapping.get() + i * kPage, 6);
+      });
+      for (std::size_t i = 0; i < kPages; ++i) {
+        EXPECT_EQ(::pwrite(writer, written.data(), 7, static_cast<off_t>(i * kPage + 100)), 7);
+      }
+    }
+    const std::string mapped = mapping.text();
+    EXPECT_TRUE(get(at("file")) == mapped) << "round " << round;
+    for (std::size_t i = 0; i < kPages; ++i) {
+      ASSERT_EQ(mapped.substr(i * kPage, 6), stored) << "round " << round << ", page " << i;
+      ASSERT_EQ(mapped.substr(i * kPage + 100, 7), written) << "round " << round << ", page " << i;
+    }
+  }
 }
 
 // A small file is cached by the kernel while it grows past what passes through.

@@ -93,6 +93,25 @@ TEST_F(QuotaEdges, AMappedTailCostsNothingAndExtendsNothing) {
   EXPECT_EQ(get(at("units/u/f")).back(), 'y');
 }
 
+// The kernel cuts it at pages, as the file can be read as well.
+TEST_F(QuotaEdges, AWriteThatComesInPartsEndsAtTheLastThatFits) {
+  ASSERT_EQ(run("mkdir units/u").exit_code, 0);
+  set("unit:units/u --bytes 40960");
+  const UniqueFd fd = opened(at("units/u/f"), O_RDWR | O_CREAT);
+  const std::string data = pattern(65536);
+  constexpr off_t kOffset = 12953;
+  const ssize_t landed = ::pwrite(fd.get(), data.data(), data.size(), kOffset);
+  ASSERT_GT(landed, 0);
+  EXPECT_LE(kOffset + landed, 40960);
+  EXPECT_EQ(status_of(at("units/u/f")).st_size, kOffset + landed);
+  EXPECT_EQ(get(at("units/u/f")).substr(kOffset), data.substr(0, static_cast<std::size_t>(landed)));
+  EXPECT_EQ(told(volume_->path()), count_tree(volume_->path()));
+  EXPECT_EQ(errno_of(static_cast<int>(::pwrite(fd.get(), data.data(), data.size(), 16384))),
+            EDQUOT);
+  EXPECT_EQ(status_of(at("units/u/f")).st_size, kOffset + landed);
+  EXPECT_EQ(told(volume_->path()), count_tree(volume_->path()));
+}
+
 TEST_F(QuotaEdges, AHardLinkedFileIsGivenAwayOnceAndStaysWithItsOtherName) {
   ASSERT_EQ(
       run("mkdir -p units/u/d && head -c 8192 /dev/zero >units/u/f && ln units/u/f units/u/d/g")

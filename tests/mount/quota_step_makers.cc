@@ -287,7 +287,7 @@ void QuotaSteps::hold(Plan& plan) {
   ++plan.after.inodes.at(number).opens;
   plan.text = "hold " + path;
   plan.act = [this, number, name = full(path)] {
-    UniqueFd fd = open_file(name, O_RDWR);
+    UniqueFd fd = open_file(name, O_WRONLY);  // of others the kernel cuts writes at pages
     if (!fd.valid()) return errno;
     held_.emplace(number, std::move(fd));
     return 0;
@@ -301,7 +301,7 @@ void QuotaSteps::nameless(Plan& plan) {
   const int number = plan.after.make(path, inode);
   plan.text = "nameless file in " + path;
   plan.act = [this, number, name = full(path)] {
-    UniqueFd fd(::open(name.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
+    UniqueFd fd(::open(name.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
     if (!fd.valid()) return errno;
     held_.insert_or_assign(number, std::move(fd));
     nameless_.insert(number);

@@ -328,6 +328,13 @@ OpenFile* VolumeRig::open(const std::string& path, int flags) {
   return opened ? opened->file.release() : nullptr;
 }
 
+Errno VolumeRig::open_error(const std::string& path, int flags) {
+  auto opened = parts_->filesystem->open(caller(0), at(path), flags, false);
+  if (!opened) return opened.error();
+  close(opened->file.release());
+  return Errno{0};
+}
+
 Status VolumeRig::append(OpenFile* file, std::string_view content) {
   const auto end = parts_->backing->stat(file->fd(), "");
   if (!end) return std::unexpected(end.error());

@@ -84,6 +84,7 @@ class VolumeRig {
   Status take_lock(const std::string& path, pid_t tid, std::string_view content = "");
   Status change_owner(const std::string& path, uid_t uid, gid_t gid);
   OpenFile* open(const std::string& path, int flags = 0);
+  Errno open_error(const std::string& path, int flags);  // 0 when it opens, and is closed again
   Status append(OpenFile* file, std::string_view content);
   void close(OpenFile* file);
 
