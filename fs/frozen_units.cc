@@ -33,7 +33,7 @@ bool freeze_until(Unit& unit, MonoTime until) {
   return true;
 }
 
-std::uint64_t id_of(const UnitRef& unit) { return raw(unit->id()); }
+std::uint64_t unit_number(const UnitRef& unit) { return raw(unit->id()); }
 
 }  // namespace
 
@@ -55,7 +55,7 @@ FrozenUnits::FrozenUnits(std::vector<UnitRef> units, Duration patience) {
 // The root unit first, then by rising id, so that no two can hold each other up.
 void FrozenUnits::freeze(std::vector<UnitRef> units,
                          const std::function<bool(const UnitRef&)>& freeze_one) {
-  std::ranges::sort(units, {}, id_of);
+  std::ranges::sort(units, {}, unit_number);
   const auto repeated = std::ranges::unique(units);
   units.erase(repeated.begin(), repeated.end());
   for (UnitRef& unit : units) {
@@ -66,7 +66,7 @@ void FrozenUnits::freeze(std::vector<UnitRef> units,
 
 bool FrozenUnits::has_all(const std::vector<UnitRef>& units) const {
   return std::ranges::all_of(units, [&](const UnitRef& unit) {
-    return std::ranges::binary_search(units_, id_of(unit), {}, id_of);
+    return std::ranges::binary_search(units_, unit_number(unit), {}, unit_number);
   });
 }
 

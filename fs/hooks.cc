@@ -31,7 +31,7 @@ std::string joined_words(const std::vector<std::string>& words) {
   return text;
 }
 
-std::size_t id_of(const HookRule& rule) {
+std::size_t hook_key(const HookRule& rule) {
   std::string text = fmt::format("{}\n{}\n{}\n{}", to_string(rule.on), rule.user, rule.class_name,
                                  rule.after.count());
   for (const std::string& word : rule.command) text += '\n' + word;
@@ -125,8 +125,8 @@ void Hooks::take_policy() {
   const WallTime now = volume_.clock.wall_now();
   std::map<HookId, WallTime> known;
   for (const HookRule& rule : policy_->hooks) {
-    const auto before = known_since_.find(id_of(rule));
-    known[id_of(rule)] = before == known_since_.end() ? now : before->second;
+    const auto before = known_since_.find(hook_key(rule));
+    known[hook_key(rule)] = before == known_since_.end() ? now : before->second;
   }
   // What nobody had a hook for is not made up for.
   if (known_since_.empty()) {
@@ -164,7 +164,7 @@ void Hooks::note_removal(const EventRecord& event, On on) {
       continue;
     }
     Task task{
-        .policy = policy_, .rule = &rule, .hook = id_of(rule), .parts = {}, .path = event.path};
+        .policy = policy_, .rule = &rule, .hook = hook_key(rule), .parts = {}, .path = event.path};
     task.parts.path = below_mount(event.path);
     task.parts.class_name = event.class_name;
     task.parts.job = job_in(event.owner);
@@ -188,7 +188,7 @@ void Hooks::note_idle() {
   for (const UnitRef& unit : units) {
     if (now - unit->last_used() < *shortest) continue;
     for (const HookRule& rule : policy_->hooks) {
-      if (rule.on == On::idle) note_idle_unit(unit, rule, id_of(rule));
+      if (rule.on == On::idle) note_idle_unit(unit, rule, hook_key(rule));
     }
   }
   if (handled_.size() > 2 * units.size() + kHandledSpare) {
