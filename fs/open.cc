@@ -4,10 +4,9 @@
 // open with EIO, so the mode of each open is decided here, under the inode's size_mu. Each write
 // comes to us before it lands, in any mode, because it may be refused.
 //   - Who only writes is direct. Such an open does not bind the inode to a mode.
-//   - Who reads and writes is cached: it can map the file, and what is stored through a mapping
-//   must
-//     meet what is written in one place. (Beside a direct writer the kernel writes back whole
-//     pages, and with them what a write has just replaced.)
+//   - Who reads and writes is cached, as it can map the file: what is stored through a mapping and
+//     what is written must meet in one place. (Beside a direct writer the kernel writes back whole
+//     pages, and with them what a write has just replaced.) Not with O_DIRECT.
 //   - A reader of a small file is cached, and the kernel keeps its pages after the close.
 //   - A reader of a larger file passes through to the backing file, but only when no other open
 //     could be caching (none at all, or only passthrough ones).
@@ -54,7 +53,9 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
                                          const Attributes& attributes, int flags) {
   Inode::Extent& extent = inode.extent;
   const bool writable = writes(flags) || (flags & O_TRUNC) != 0;
-  const bool reads_too = (flags & O_ACCMODE) == O_RDWR;
+  // Who asks for no cache wants none, and what is cached of the file must not outlive its writes.
+  const bool direct =
+      (flags & O_DIRECT) != 0 || ((flags & O_ACCMODE) != O_RDWR && extent.mode != OpenMode::cached);
   Opened opened;
   file->writable = writable;
   const bool large =
@@ -62,7 +63,7 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
   if (extent.mode == OpenMode::passthrough) {
     opened.backing_id = extent.backing_id;
     opened.direct_io = writable;
-  } else if (writable && !reads_too && extent.mode != OpenMode::cached) {
+  } else if (writable && direct) {
     opened.direct_io = true;
   } else {
     if (extent.opens == 0 && large && !writable) {
