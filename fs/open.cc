@@ -29,7 +29,8 @@ int backing_flags(int flags) {
   return access | (flags & (O_SYNC | O_DSYNC)) | O_NOFOLLOW;
 }
 
-bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY; }
+// Or cuts.
+bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0; }
 
 }  // namespace
 
@@ -52,7 +53,7 @@ Status Filesystem::ensure_known(Inode& inode, int fd) {
 Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile> file,
                                          const Attributes& attributes, int flags) {
   Inode::Extent& extent = inode.extent;
-  const bool writable = writes(flags) || (flags & O_TRUNC) != 0;
+  const bool writable = writes(flags);
   // Who asks for no cache wants none, and what is cached of the file must not outlive its writes.
   const bool direct =
       (flags & O_DIRECT) != 0 || ((flags & O_ACCMODE) != O_RDWR && extent.mode != OpenMode::cached);
@@ -105,7 +106,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
   const auto entered = use(caller, (*inode)->unit());
   if (!entered) return std::unexpected(entered.error());
   const bool truncates = (flags & O_TRUNC) != 0;
-  const bool writable = writes(flags) || truncates;
+  const bool writable = writes(flags);
   auto fd = open_by_handle(volume_, (*inode)->handle(), backing_flags(flags));
   if (!fd) return std::unexpected(fd.error() == Errno{ENXIO} ? Errno{ESTALE} : fd.error());
 

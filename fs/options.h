@@ -34,8 +34,8 @@ struct OptionsExit {
 };
 
 // Of -o, ours are taken out: policy=FILE, backing=DIR, metrics=ADDR, transport=NAME,
-// passthrough_from=BYTES, and those about access times; those that only mount(8) knows (defaults,
-// noauto, _netdev, x-*...) dropped.
+// passthrough_from=BYTES, and those about access times, of which noatime and nodiratime go to the
+// kernel as well; those that only mount(8) knows (defaults, noauto, _netdev, x-*...) dropped.
 [[nodiscard]] std::variant<Options, OptionsExit> parse_options(int argc, const char* const* argv);
 
 }  // namespace ebbfs
