@@ -59,19 +59,19 @@ constexpr mode_t kModeBits = 07777;
 
 }  // namespace
 
-Result<Attributes> Filesystem::get_attributes(InodeId id, OpenFile* file) {
+Result<Attributes> Filesystem::get_attributes(NodeId id, OpenFile* file) {
   if (file != nullptr) return volume_.backing.stat(file->fd(), "");
   const auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto fd = any_fd(**inode);
   if (fd) return volume_.backing.stat((*fd)->get(), "");
-  if (const auto last = removed_.find(id, (*inode)->handle())) return *last;
+  if (const auto last = removed_.find(id)) return *last;
   return std::unexpected(fd.error());
 }
 
-void Filesystem::forget(InodeId inode, std::uint64_t lookups) {
-  volume_.inodes.forget(inode, lookups);
-  if (!removed_.empty() && !volume_.inodes.find(inode)) removed_.erase(inode);
+void Filesystem::forget(NodeId node, std::uint64_t lookups) {
+  volume_.inodes.forget(node, lookups);
+  if (!removed_.empty() && !volume_.inodes.find(node)) removed_.erase(node);
 }
 
 Status Filesystem::change_size(const Caller& caller, Inode& inode, Unit& unit, OpenFile* file,
@@ -112,7 +112,7 @@ Status Filesystem::change_owner(const Caller& caller, Inode& inode, Unit& unit, 
   return {};
 }
 
-Result<Attributes> Filesystem::set_attributes(const Caller& caller, InodeId id, OpenFile* file,
+Result<Attributes> Filesystem::set_attributes(const Caller& caller, NodeId id, OpenFile* file,
                                               const AttributeChange& change) {
   auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
@@ -155,7 +155,7 @@ Result<Attributes> Filesystem::set_attributes(const Caller& caller, InodeId id, 
   return attributes;
 }
 
-Result<std::size_t> Filesystem::get_xattr(InodeId id, const char* name, std::span<std::byte> into) {
+Result<std::size_t> Filesystem::get_xattr(NodeId id, const char* name, std::span<std::byte> into) {
   const auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto fd = any_fd(**inode);
@@ -163,7 +163,7 @@ Result<std::size_t> Filesystem::get_xattr(InodeId id, const char* name, std::spa
   return volume_.backing.get_xattr((*fd)->get(), name, into);
 }
 
-Result<std::size_t> Filesystem::list_xattr(InodeId id, std::span<std::byte> into) {
+Result<std::size_t> Filesystem::list_xattr(NodeId id, std::span<std::byte> into) {
   const auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto fd = any_fd(**inode);
@@ -171,7 +171,7 @@ Result<std::size_t> Filesystem::list_xattr(InodeId id, std::span<std::byte> into
   return volume_.backing.list_xattr((*fd)->get(), into);
 }
 
-Status Filesystem::set_xattr(const Caller& caller, InodeId id, const char* name,
+Status Filesystem::set_xattr(const Caller& caller, NodeId id, const char* name,
                              std::span<const std::byte> value, int flags,
                              const std::vector<gid_t>* groups) {
   const auto inode = find(id);
@@ -190,7 +190,7 @@ Status Filesystem::set_xattr(const Caller& caller, InodeId id, const char* name,
                                      attributes->stx_mode & kModeBits & ~mode_t{S_ISGID});
 }
 
-Status Filesystem::remove_xattr(const Caller& caller, InodeId id, const char* name) {
+Status Filesystem::remove_xattr(const Caller& caller, NodeId id, const char* name) {
   const auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto entered = use(caller, (*inode)->unit());
@@ -200,7 +200,7 @@ Status Filesystem::remove_xattr(const Caller& caller, InodeId id, const char* na
   return volume_.backing.remove_xattr((*fd)->get(), name);
 }
 
-Result<struct statvfs> Filesystem::filesystem_stat(InodeId id) {
+Result<struct statvfs> Filesystem::filesystem_stat(NodeId id) {
   auto space = volume_.backing.filesystem_stat();
   if (!space) return space;
   if (volume_.space != nullptr) keep_reserve(*space, volume_.rules.policy()->volume.reserve);

@@ -90,7 +90,7 @@ struct Parts {
   std::unique_ptr<TopSurvey> tops;  // until what is counted is decided
   std::unique_ptr<IndexWatch> watch;
   InodeRef root;
-  KernelChannel channel;
+  KernelChannel channel{inodes};
   std::unique_ptr<SpaceGate> space;
   std::unique_ptr<Notifier> notifier;
   std::unique_ptr<Trash> trash;
@@ -312,8 +312,8 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   parts.watch =
       std::make_unique<IndexWatch>(*parts.volume, *parts.opened.steady, *parts.exports,
                                    [&census = *parts.census] { return census.progress().running; });
-  parts.volume->mode_changed = [&channel = parts.channel](InodeId inode) {
-    channel.attributes_changed(inode);
+  parts.volume->mode_changed = [&channel = parts.channel](NodeId node) {
+    channel.attributes_changed(node);
   };
   parts.volume->look_after_index = [&watch = *parts.watch] { watch.look(); };
   auto sampler = Sampler::open(*parts.volume, *parts.trash, *parts.reaper, *parts.opened.steady);
@@ -347,7 +347,7 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
   parts.workers = std::make_unique<Workers>(kWorkers);
   parts.context = std::unique_ptr<OpsContext>(new OpsContext{
       *parts.filesystem, *parts.virtual_files, *parts.workers, *parts.evictor, parts.tracer,
-      [&volume = *parts.volume](InodeId inode, const std::string& name) {
+      [&volume = *parts.volume](NodeId inode, const std::string& name) {
         return shown_path(volume, inode, name);
       },
       [&evictor = *parts.evictor, &workers = *parts.workers] {

@@ -26,15 +26,15 @@ bool may_keep_privileges(const Caller& caller) { return caller.uid == 0; }
 
 }  // namespace
 
-Status Filesystem::drop_privileges(InodeId inode, int fd) {
+Status Filesystem::drop_privileges(NodeId node, int fd) {
   const auto attributes = volume_.backing.stat(fd, "");
-  return attributes ? drop_privileges(inode, fd, *attributes) : Status{};
+  return attributes ? drop_privileges(node, fd, *attributes) : Status{};
 }
 
-Status Filesystem::drop_privileges(InodeId inode, int fd, const Attributes& attributes) {
+Status Filesystem::drop_privileges(NodeId node, int fd, const Attributes& attributes) {
   if ((attributes.stx_mode & (S_ISUID | S_ISGID)) == 0) return {};
   const auto changed = volume_.backing.change_mode(fd, without_privileges(attributes.stx_mode));
-  if (changed && volume_.mode_changed) volume_.mode_changed(inode);
+  if (changed && volume_.mode_changed) volume_.mode_changed(node);
   return changed;
 }
 
@@ -82,7 +82,7 @@ Result<std::size_t> Filesystem::write(const Caller& caller, OpenFile& file,
   if (!size_lock || !inode.is_in(entered->unit())) return std::unexpected(kDefer);
   const std::int64_t present = inode.extent.size;
   if (clear_privileges) {
-    const auto dropped = drop_privileges(inode.id, file.fd());
+    const auto dropped = drop_privileges(inode.node(), file.fd());
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::int64_t end = offset + static_cast<std::int64_t>(from.size());
@@ -117,7 +117,7 @@ Status Filesystem::allocate(const Caller& caller, OpenFile& file, int mode, off_
   const bool frees = (mode & FALLOC_FL_PUNCH_HOLE) != 0;
   if (keeps_size && !frees && offset + length > present) return fail(EOPNOTSUPP);
   if (!may_keep_privileges(caller)) {
-    const auto dropped = drop_privileges(inode.id, file.fd());
+    const auto dropped = drop_privileges(inode.node(), file.fd());
     if (!dropped) return dropped;
   }
   if (!frees) {
@@ -146,7 +146,7 @@ Result<std::size_t> Filesystem::copy(const Caller& caller, OpenFile& from, off_t
   const std::int64_t there = static_cast<std::int64_t>(source->stx_size) - from_offset;
   if (there <= 0) return 0;
   if (!may_keep_privileges(caller)) {
-    const auto dropped = drop_privileges(inode.id, to.fd());
+    const auto dropped = drop_privileges(inode.node(), to.fd());
     if (!dropped) return std::unexpected(dropped.error());
   }
   const std::size_t count = std::min(length, static_cast<std::size_t>(there));
@@ -175,7 +175,7 @@ Status Filesystem::sync(const Caller& caller, OpenFile& file, bool data_only) {
   return volume_.backing.sync(file.fd(), data_only);
 }
 
-Status Filesystem::sync_directory(const Caller& caller, InodeId directory, bool data_only) {
+Status Filesystem::sync_directory(const Caller& caller, NodeId directory, bool data_only) {
   if (!caller.may_block) return std::unexpected(kDefer);
   const auto inode = find(directory);
   if (!inode) return std::unexpected(inode.error());

@@ -50,19 +50,19 @@ class Filesystem {
   }
 
   // Names (names.cc, rename.cc).
-  [[nodiscard]] Result<Entry> lookup(const Caller& caller, InodeId parent, const char* name);
-  [[nodiscard]] Result<Entry> make_directory(const Caller& caller, InodeId parent, const char* name,
+  [[nodiscard]] Result<Entry> lookup(const Caller& caller, NodeId parent, const char* name);
+  [[nodiscard]] Result<Entry> make_directory(const Caller& caller, NodeId parent, const char* name,
                                              mode_t mode);
-  [[nodiscard]] Result<Entry> make_node(const Caller& caller, InodeId parent, const char* name,
+  [[nodiscard]] Result<Entry> make_node(const Caller& caller, NodeId parent, const char* name,
                                         mode_t mode, dev_t device);
-  [[nodiscard]] Result<Entry> make_symlink(const Caller& caller, InodeId parent, const char* name,
+  [[nodiscard]] Result<Entry> make_symlink(const Caller& caller, NodeId parent, const char* name,
                                            const char* target);
-  [[nodiscard]] Result<Entry> link(const Caller& caller, InodeId inode, InodeId parent,
+  [[nodiscard]] Result<Entry> link(const Caller& caller, NodeId inode, NodeId parent,
                                    const char* name);
-  [[nodiscard]] Status unlink(const Caller& caller, InodeId parent, const char* name);
-  [[nodiscard]] Status remove_directory(const Caller& caller, InodeId parent, const char* name);
-  [[nodiscard]] Status rename(const Caller& caller, InodeId parent, const char* name,
-                              InodeId to_parent, const char* to_name, unsigned flags);
+  [[nodiscard]] Status unlink(const Caller& caller, NodeId parent, const char* name);
+  [[nodiscard]] Status remove_directory(const Caller& caller, NodeId parent, const char* name);
+  [[nodiscard]] Status rename(const Caller& caller, NodeId parent, const char* name,
+                              NodeId to_parent, const char* to_name, unsigned flags);
   // `visit` gets each entry but the dots; it returns false when its buffer is full. With `plus` the
   // entry carries attributes and an inode; the visitor adds the lookup when it took the entry.
   struct Listed {
@@ -73,16 +73,16 @@ class Filesystem {
     Entry entry;         // id 0 without plus, or when it vanished
   };
   using Visitor = FunctionRef<bool(Listed&)>;
-  [[nodiscard]] Status list(const Caller& caller, InodeId directory, off_t from, bool plus,
+  [[nodiscard]] Status list(const Caller& caller, NodeId directory, off_t from, bool plus,
                             Visitor visit);
-  [[nodiscard]] Result<std::string> read_link(InodeId inode);
+  [[nodiscard]] Result<std::string> read_link(NodeId inode);
 
   // Data (data.cc, open.cc).
-  [[nodiscard]] Result<Created> create(const Caller& caller, InodeId parent, const char* name,
+  [[nodiscard]] Result<Created> create(const Caller& caller, NodeId parent, const char* name,
                                        mode_t mode, int flags);
-  [[nodiscard]] Result<Created> make_temporary(const Caller& caller, InodeId parent, mode_t mode,
+  [[nodiscard]] Result<Created> make_temporary(const Caller& caller, NodeId parent, mode_t mode,
                                                int flags);
-  [[nodiscard]] Result<Opened> open(const Caller& caller, InodeId inode, int flags,
+  [[nodiscard]] Result<Opened> open(const Caller& caller, NodeId inode, int flags,
                                     bool clear_privileges);
   // Closes and frees `file`, unless the answer is kDefer.
   [[nodiscard]] Status release(const Caller& caller, OpenFile* file);
@@ -96,24 +96,24 @@ class Filesystem {
                                          OpenFile& to, off_t to_offset, std::size_t length);
   [[nodiscard]] Result<off_t> seek(OpenFile& file, off_t offset, int whence);
   [[nodiscard]] Status sync(const Caller& caller, OpenFile& file, bool data_only);
-  [[nodiscard]] Status sync_directory(const Caller& caller, InodeId directory, bool data_only);
+  [[nodiscard]] Status sync_directory(const Caller& caller, NodeId directory, bool data_only);
 
   // Attributes (attributes.cc). `file` may be null.
-  [[nodiscard]] Result<Attributes> get_attributes(InodeId inode, OpenFile* file);
-  [[nodiscard]] Result<Attributes> set_attributes(const Caller& caller, InodeId inode,
+  [[nodiscard]] Result<Attributes> get_attributes(NodeId inode, OpenFile* file);
+  [[nodiscard]] Result<Attributes> set_attributes(const Caller& caller, NodeId inode,
                                                   OpenFile* file, const AttributeChange& change);
-  [[nodiscard]] Result<std::size_t> get_xattr(InodeId inode, const char* name,
+  [[nodiscard]] Result<std::size_t> get_xattr(NodeId inode, const char* name,
                                               std::span<std::byte> into);
-  [[nodiscard]] Result<std::size_t> list_xattr(InodeId inode, std::span<std::byte> into);
+  [[nodiscard]] Result<std::size_t> list_xattr(NodeId inode, std::span<std::byte> into);
   // `groups`: those of a caller who may not keep the set-group-ID bit of a file of another group
   // (chmod(2)); null when the bit stays.
-  [[nodiscard]] Status set_xattr(const Caller& caller, InodeId inode, const char* name,
+  [[nodiscard]] Status set_xattr(const Caller& caller, NodeId inode, const char* name,
                                  std::span<const std::byte> value, int flags,
                                  const std::vector<gid_t>* groups = nullptr);
-  [[nodiscard]] Status remove_xattr(const Caller& caller, InodeId inode, const char* name);
-  [[nodiscard]] Result<struct statvfs> filesystem_stat(InodeId inode);
+  [[nodiscard]] Status remove_xattr(const Caller& caller, NodeId inode, const char* name);
+  [[nodiscard]] Result<struct statvfs> filesystem_stat(NodeId inode);
 
-  void forget(InodeId inode, std::uint64_t lookups);
+  void forget(NodeId node, std::uint64_t lookups);
   [[nodiscard]] std::uint64_t open_files() const { return open_files_.load(); }
 
  private:
@@ -126,10 +126,10 @@ class Filesystem {
     Match match;
     LockId intent{};  // of a lock that is about to be made there
   };
-  [[nodiscard]] static bool is_reserved(InodeId parent, const char* name);
-  [[nodiscard]] Result<Parent> enter_parent(const Caller& caller, InodeId id, const char* name);
+  [[nodiscard]] static bool is_reserved(NodeId parent, const char* name);
+  [[nodiscard]] Result<Parent> enter_parent(const Caller& caller, NodeId id, const char* name);
   [[nodiscard]] Result<UnitUse> use(const Caller& caller, const UnitRef& unit);
-  [[nodiscard]] Result<InodeRef> find(InodeId id);
+  [[nodiscard]] Result<InodeRef> find(NodeId id);
   // A descriptor for attribute calls: a directory's from the cache, a file's O_PATH by handle.
   struct AnyFd {
     SharedFd shared = nullptr;
@@ -140,7 +140,7 @@ class Filesystem {
 
   // Making names: `make` does the backing call under the caller's credentials.
   using Make = FunctionRef<Status(int dir, const char* name)>;
-  [[nodiscard]] Result<Entry> make_name(const Caller& caller, InodeId parent, const char* name,
+  [[nodiscard]] Result<Entry> make_name(const Caller& caller, NodeId parent, const char* name,
                                         Make make, bool directory = false);
   // After the backing call: looks at the new name, binds it, settles the charge, records a new unit
   // or lock. On failure the name is taken back.
@@ -155,7 +155,7 @@ class Filesystem {
   // Locks.
   [[nodiscard]] const ClassRule* lock_rule(const Policy& policy, const Parent& parent,
                                            const char* name);
-  [[nodiscard]] LockRef suspect_lock(InodeId parent, const char* name);
+  [[nodiscard]] LockRef suspect_lock(NodeId parent, const char* name);
   // All of the record but what the name stands for; nothing when it is no lock.
   [[nodiscard]] Result<std::optional<LockRecord>> describe_lock(const Caller& caller,
                                                                 const Parent& parent,
@@ -167,11 +167,11 @@ class Filesystem {
   [[nodiscard]] Status take_lock(const Caller& caller, const Parent& parent, const char* name,
                                  const Child& child);
   // A suspect lock was opened for writing by somebody: whoever it is holds it now.
-  void retake_lock(const Caller& caller, InodeId inode);
-  void drop_lock(InodeId parent, const char* name);
+  void retake_lock(const Caller& caller, NodeId node);
+  void drop_lock(NodeId parent, const char* name);
   // `name` is about to be made: when it is a suspect lock whose time is over, it is removed. To be
   // called inside no unit.
-  [[nodiscard]] Status clear_way(const Caller& caller, InodeId parent, const char* name);
+  [[nodiscard]] Status clear_way(const Caller& caller, NodeId parent, const char* name);
   [[nodiscard]] Owner owner_of(const Caller& caller, std::string_view job,
                                std::vector<ProcessSeen>* ancestors);
 
@@ -196,7 +196,7 @@ class Filesystem {
   // Renaming (rename.cc, rename_across.cc).
   struct RenameSide;
   struct RenamePlan;
-  [[nodiscard]] Result<RenameSide> rename_side(InodeId parent, const char* name);
+  [[nodiscard]] Result<RenameSide> rename_side(NodeId parent, const char* name);
   [[nodiscard]] Result<std::string> child_path(const RenameSide& side);
   [[nodiscard]] Status rename_in_place(const Caller& caller, RenamePlan& plan);
   [[nodiscard]] Status rename_exchange(const Caller& caller, RenamePlan& plan);
@@ -240,8 +240,8 @@ class Filesystem {
   [[nodiscard]] static bool lost_to_unlink(const Inode& inode, const Attributes& attributes)
       REQUIRES(inode.size_mu);
   // What a change of the content by somebody without CAP_FSETID does to setuid and setgid.
-  [[nodiscard]] Status drop_privileges(InodeId inode, int fd);
-  [[nodiscard]] Status drop_privileges(InodeId inode, int fd, const Attributes& attributes);
+  [[nodiscard]] Status drop_privileges(NodeId node, int fd);
+  [[nodiscard]] Status drop_privileges(NodeId node, int fd, const Attributes& attributes);
   // Charges growth to `size`, runs `act`, keeps what `act` says the size has become; where it
   // fails, what the backing file `fd` says.
   [[nodiscard]] Status resize(Inode& inode, Unit& unit, int fd, std::int64_t size,

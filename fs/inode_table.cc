@@ -8,7 +8,7 @@
 
 namespace ebbfs {
 
-Inode::Bound Inode::rebind(const Place& place, const Standpoint* from) {
+Inode::Bound Inode::bind(const Place& place, const Standpoint* from) {
   const MutexLock lock(mu_);
   if (from != nullptr && !from->holds()) return Bound::from_elsewhere;
   if (place_.handle != place.handle) return Bound::other_handle;
@@ -19,18 +19,14 @@ Inode::Bound Inode::rebind(const Place& place, const Standpoint* from) {
   return Bound::yes;
 }
 
-bool Inode::bind(const Place& place, const Standpoint* from) {
-  Bound bound = rebind(place, from);
-  if (bound != Bound::other_handle) return bound == Bound::yes;
+void Inode::bind_anew(const Place& place, const Standpoint* from) {
   const MutexLock size_lock(size_mu);
-  bound = rebind(place, from);
-  if (bound != Bound::other_handle) return bound == Bound::yes;  // somebody else was first
   const MutexLock lock(mu_);
-  if (from != nullptr && !from->holds()) return false;
+  if (place_.handle == place.handle) return;  // somebody else was first
+  if (from != nullptr && !from->holds()) return;
   extent = Extent{};
   place_ = place;
   moves_.fetch_add(1, std::memory_order_release);
-  return true;
 }
 
 InodeRef& InodeRef::operator=(InodeRef&& other) noexcept {
@@ -60,23 +56,70 @@ InodeRef InodeTable::find(InodeId id) {
   return {this, &found->second};
 }
 
-InodeRef InodeTable::intern(InodeId id, const Inode::Place& place, const Standpoint* from) {
-  Inode* inode = nullptr;
-  {
-    Shard& in = shard(id);
-    const MutexLock lock(in.mu);
-    // Who moves it from now on finds it here.
-    if (from != nullptr && !from->holds()) return {};
-    const auto [entry, made] = in.inodes.try_emplace(raw(id), id, place);
-    inode = &entry->second;
-    inode->refs_.fetch_add(1, std::memory_order_relaxed);
-    if (made) {
-      size_.fetch_add(1, std::memory_order_relaxed);
-      return {this, inode};
+InodeRef InodeTable::find(NodeId node) {
+  Shard& in = shard(number_of(node));
+  const MutexLock lock(in.mu);
+  Inode* inode = known(in, node);
+  if (inode == nullptr) return {};
+  inode->refs_.fetch_add(1, std::memory_order_relaxed);
+  return {this, inode};
+}
+
+Inode* InodeTable::known(Shard& in, NodeId node) {
+  const auto found = in.inodes.find(raw(number_of(node)));
+  if (found != in.inodes.end() && found->second.node() == node) return &found->second;
+  if (in.retired.empty()) return nullptr;
+  const auto retired = in.retired.find(raw(node));
+  return retired == in.retired.end() ? nullptr : &retired->second;
+}
+
+InodeRef InodeTable::intern(InodeId id, const Inode::Place& place, const Standpoint* from,
+                            InodeRef* other) {
+  for (;;) {
+    Inode* inode = nullptr;
+    {
+      Shard& in = shard(id);
+      const MutexLock lock(in.mu);
+      // Who moves it from now on finds it here.
+      if (from != nullptr && !from->holds()) return {};
+      const auto [entry, made] = in.inodes.try_emplace(raw(id), id, free_use(in, id), place);
+      inode = &entry->second;
+      inode->refs_.fetch_add(1, std::memory_order_relaxed);
+      if (made) {
+        size_.fetch_add(1, std::memory_order_relaxed);
+        return {this, inode};
+      }
     }
+    InodeRef ref(this, inode);
+    const Inode::Bound bound = ref->bind(place, from);
+    if (bound == Inode::Bound::yes) return ref;
+    if (bound == Inode::Bound::from_elsewhere) return {};
+    if (other != nullptr && other->inode_ != inode) {
+      *other = std::move(ref);
+      return {};
+    }
+    if (!retire(*ref)) ref->bind_anew(place, from);
   }
-  InodeRef ref(this, inode);
-  return ref->bind(place, from) ? std::move(ref) : InodeRef();
+}
+
+std::uint32_t InodeTable::free_use(Shard& in, InodeId id) {
+  if (in.retired.empty() || uses_of(id) == 0) return 0;
+  while (in.retired.contains(raw(node_of(id, in.next_use)))) {
+    in.next_use = in.next_use % kUsesMax + 1;
+  }
+  return in.next_use;
+}
+
+bool InodeTable::retire(Inode& inode) {
+  Shard& in = shard(inode.id);
+  const MutexLock lock(in.mu);
+  if (inode.retired()) return true;
+  if (in.retired.size() + 1 >= uses_of(inode.id)) return false;
+  auto node = in.inodes.extract(raw(inode.id));
+  node.key() = raw(inode.node());
+  inode.use_.fetch_or(Inode::kRetired, std::memory_order_release);
+  in.retired.insert(std::move(node));
+  return true;
 }
 
 void InodeTable::drop(Inode& inode) {
@@ -99,35 +142,36 @@ InodeTable::Inodes::node_type InodeTable::drop_locked(Shard& in, Inode& inode,
                                                       std::uint64_t count) {
   if (inode.refs_.fetch_sub(count, std::memory_order_acq_rel) != count) return {};
   size_.fetch_sub(1, std::memory_order_relaxed);
-  return in.inodes.extract(raw(inode.id));
+  return inode.retired() ? in.retired.extract(raw(inode.node())) : in.inodes.extract(raw(inode.id));
 }
 
-void InodeTable::forget(InodeId id, std::uint64_t lookups) {
+void InodeTable::forget(NodeId node, std::uint64_t lookups) {
   if (lookups == 0) return;
-  Shard& in = shard(id);
+  Shard& in = shard(number_of(node));
   Inodes::node_type dead;
   const MutexLock lock(in.mu);
-  const auto found = in.inodes.find(raw(id));
-  const auto known =
-      found == in.inodes.end() ? 0 : found->second.lookups_.load(std::memory_order_relaxed);
-  if (known < lookups) {
-    spdlog::critical("op=forget inode={} lookups={} known={}", raw(id), lookups, known);
+  Inode* inode = known(in, node);
+  const auto given = inode == nullptr ? 0 : inode->lookups_.load(std::memory_order_relaxed);
+  if (given < lookups) {
+    spdlog::critical("op=forget node={:#x} lookups={} known={}", raw(node), lookups, given);
     spdlog::default_logger_raw()->flush();
     std::abort();
   }
-  found->second.lookups_.fetch_sub(lookups, std::memory_order_relaxed);
-  dead = drop_locked(in, found->second, lookups);
+  inode->lookups_.fetch_sub(lookups, std::memory_order_relaxed);
+  dead = drop_locked(in, *inode, lookups);
 }
 
 void InodeTable::clear_lookups() {
   for (Shard& in : shards_) {
     std::vector<Inodes::node_type> dead;
     const MutexLock lock(in.mu);
-    for (auto next = in.inodes.begin(); next != in.inodes.end();) {
-      Inode& inode = (next++)->second;
-      const auto lookups = inode.lookups_.exchange(0, std::memory_order_relaxed);
-      if (lookups == 0) continue;
-      if (auto node = drop_locked(in, inode, lookups)) dead.push_back(std::move(node));
+    for (Inodes* inodes : {&in.inodes, &in.retired}) {
+      for (auto next = inodes->begin(); next != inodes->end();) {
+        Inode& inode = (next++)->second;
+        const auto lookups = inode.lookups_.exchange(0, std::memory_order_relaxed);
+        if (lookups == 0) continue;
+        if (auto node = drop_locked(in, inode, lookups)) dead.push_back(std::move(node));
+      }
     }
   }
 }

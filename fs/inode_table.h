@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two lifetimes. The inode *number* (InodeId) belongs to the kernel: from the first reply that
-// names it until the FORGET that takes the lookup count to zero. The inode *object* (Inode) belongs
-// to us: it lives while the kernel knows the number, a file of it is open, or a reference is held.
-// RELEASE may arrive after FORGET, hence one count for all three.
+// Two lifetimes. What the kernel calls an inode (NodeId) belongs to the kernel: from the first
+// reply that names it until the FORGET that takes the lookup count to zero. The inode *object*
+// (Inode) belongs to us: it lives while the kernel knows the node, a file of it is open, or a
+// reference is held. RELEASE may arrive after FORGET, hence one count for all three.
 //
-// A number can be used again by the backing filesystem while the kernel still knows it (the file
-// was removed elsewhere, say purged from the trash). Then the object is bound to the new handle in
-// place, and the generation in the reply tells the kernel that the old one is dead.
+// A number can be used again by the backing filesystem while the kernel still knows it. Then the
+// object of the old file retires: it keeps its node and its handle, which is stale, for requests
+// that are on their way and for FORGET; the new file gets an object and a node of its own.
 //
 // Threading: all from any thread. The table is sharded. Lock order, outer to inner:
 //   Inode::size_mu         held over backing calls
@@ -25,6 +25,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "fs/node_id.h"
 #include "fs/unit_table.h"
 #include "index/mutex.h"
 #include "index/types.h"
@@ -53,10 +54,19 @@ class Inode {
 
     bool operator==(const Place&) const = default;
   };
-  Inode(InodeId number, const Place& place) : id(number), place_(place) {}
+  // `use`: of the number, as in node_of.
+  Inode(InodeId number, std::uint32_t use, const Place& place)
+      : id(number), use_(use), place_(place) {}
   Inode(const Inode&) = delete;
   Inode& operator=(const Inode&) = delete;
 
+  [[nodiscard]] NodeId node() const {
+    return node_of(id, use_.load(std::memory_order_relaxed) & ~kRetired);
+  }
+  // The number stands for another file by now.
+  [[nodiscard]] bool retired() const {
+    return (use_.load(std::memory_order_acquire) & kRetired) != 0;
+  }
   [[nodiscard]] Place place() const EXCLUDES(mu_) {
     const MutexLock lock(mu_);
     return place_;
@@ -90,17 +100,18 @@ class Inode {
     place_.unit_top = unit_top;
     moves_.fetch_add(1, std::memory_order_release);
   }
-  // Binds the object to `place`, unless `from`, when given, no longer holds: then it answers false.
-  // When the handle differs from the one before, what was known of the old file is dropped: only
-  // then is `size_mu` taken. No file of the old one can be open, as the backing filesystem does not
-  // use a number again before the last close.
-  [[nodiscard]] bool bind(const Place& place, const Standpoint* from) EXCLUDES(mu_, size_mu);
 
   // Size, owner and openness of a regular file, with the charge that follows from them. The lock is
   // held over the backing call that changes the size (extending write, truncate, fallocate, copy,
   // last unlink, chown): the kernel serialises these on one inode, so it is not contended; who may
   // not block takes it by PatientLock.
   mutable Mutex size_mu;
+
+ private:
+  static constexpr std::uint32_t kRetired = 1U << 31;
+  std::atomic<std::uint32_t> use_;  // here, as there is room for it; kRetired under Shard::mu
+
+ public:
   struct Extent {
     std::int64_t size = 0;
     uid_t uid = 0;
@@ -118,8 +129,13 @@ class Inode {
  private:
   friend class InodeRef;
   friend class InodeTable;
+  // Puts the object at `place` where that has the same handle, unless `from`, when given, no longer
+  // holds.
   enum class Bound : std::uint8_t { yes, from_elsewhere, other_handle };
-  [[nodiscard]] Bound rebind(const Place& place, const Standpoint* from) EXCLUDES(mu_);
+  [[nodiscard]] Bound bind(const Place& place, const Standpoint* from) EXCLUDES(mu_);
+  // Makes it the object of another file, of which nothing is known yet, where a number cannot have
+  // another node. No file of the old one can be open: as long as one is, its number is not used.
+  void bind_anew(const Place& place, const Standpoint* from) EXCLUDES(mu_, size_mu);
 
   mutable Mutex mu_;
   std::atomic<std::uint32_t> moves_{0};  // changed with mu_ held
@@ -184,21 +200,27 @@ class InodeTable {
   InodeTable(const InodeTable&) = delete;
   InodeTable& operator=(const InodeTable&) = delete;
 
-  // Empty when the number is not known.
+  // The file that has the number now; empty when it is not known.
   [[nodiscard]] InodeRef find(InodeId id);
-  // The object of `id`, made or bound anew when it is not the one with `place.handle`. The unit and
-  // state of an object that stays are those of `place` too: the caller has just looked.
+  // What the kernel means; it may be retired. Empty when the node is not known.
+  [[nodiscard]] InodeRef find(NodeId node);
+  // The object of `id`, made when there is none with `place.handle`, which is of a file that cannot
+  // go meanwhile: what had the number before retires. The unit and state of an object that is there
+  // are those of `place` too: the caller has just looked.
   [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place) {
-    return intern(id, place, nullptr);
+    return intern(id, place, nullptr, nullptr);
   }
   // The same for who is not inside the unit and has worked out `place` from `from`. Empty, and
-  // nothing has changed, where that no longer holds.
-  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint& from) {
-    return intern(id, place, &from);
+  // nothing has changed, where the caller has to look again: `from` no longer holds, or another
+  // file has the number, which then is `other`. Only that one retires, as it is gone if
+  // `place.handle` was there after it was known.
+  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint& from,
+                                InodeRef& other) {
+    return intern(id, place, &from, &other);
   }
   // FORGET. A count larger than what was given out is a broken invariant and aborts: the object may
   // be in use under a number that the kernel believes dead.
-  void forget(InodeId id, std::uint64_t lookups);
+  void forget(NodeId node, std::uint64_t lookups);
   [[nodiscard]] std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   // Unmounted: nothing is known to the kernel any more.
   void clear_lookups();
@@ -206,13 +228,21 @@ class InodeTable {
  private:
   friend class InodeRef;
   static constexpr std::size_t kShards = 64;
-  using Inodes = std::unordered_map<std::uint64_t, Inode>;  // by raw InodeId; addresses are stable
+  using Inodes = std::unordered_map<std::uint64_t, Inode>;  // addresses are stable
   struct Shard {
     Mutex mu;
-    Inodes inodes GUARDED_BY(mu);
+    Inodes inodes GUARDED_BY(mu);   // by raw InodeId
+    Inodes retired GUARDED_BY(mu);  // by raw NodeId
+    std::uint32_t next_use GUARDED_BY(mu) = 1;
   };
   Shard& shard(InodeId id) { return shards_[(raw(id) * 0x9E3779B97F4A7C15ULL) >> 58]; }
-  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint* from);
+  [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint* from,
+                                InodeRef* other);
+  [[nodiscard]] static Inode* known(Shard& shard, NodeId node) REQUIRES(shard.mu);
+  // Of `id`, such that no retired object has the node: retire() leaves one.
+  [[nodiscard]] static std::uint32_t free_use(Shard& shard, InodeId id) REQUIRES(shard.mu);
+  // `inode` no longer has its number: false where that leaves no node for who has it now.
+  [[nodiscard]] bool retire(Inode& inode);
   // Gives back one reference, and the object with the last of all.
   void drop(Inode& inode);
   // The same for `count` references, none left to anybody else when they are all.

@@ -26,7 +26,7 @@ bool is_dot(const char* name) {
 
 }  // namespace
 
-Status Filesystem::list(const Caller& caller, InodeId id, off_t from, bool plus, Visitor visit) {
+Status Filesystem::list(const Caller& caller, NodeId id, off_t from, bool plus, Visitor visit) {
   (void)caller;
   const auto directory = find(id);
   if (!directory) return std::unexpected(directory.error());
@@ -46,7 +46,7 @@ Status Filesystem::list(const Caller& caller, InodeId id, off_t from, bool plus,
     for (long offset = 0; offset < length;) {
       const auto* record = reinterpret_cast<const Record*>(buffer.data() + offset);
       offset += record->d_reclen;
-      if (id == kRootInode && std::strcmp(record->d_name, kStateDirName) == 0) continue;
+      if (id == kRootNode && std::strcmp(record->d_name, kStateDirName) == 0) continue;
       Listed listed{record->d_name,
                     record->d_ino,
                     static_cast<std::uint32_t>(DTTOIF(record->d_type)),

@@ -39,9 +39,9 @@ const ClassRule* Filesystem::lock_rule(const Policy& policy, const Parent& paren
   return &policy.classes[match.git_lock_class];
 }
 
-LockRef Filesystem::suspect_lock(InodeId parent, const char* name) {
+LockRef Filesystem::suspect_lock(NodeId parent, const char* name) {
   if (volume_.locks.empty()) return nullptr;
-  LockRef lock = volume_.locks.find(parent, name);
+  LockRef lock = volume_.locks.find(number_of(parent), name);
   if (lock == nullptr) return nullptr;
   const MutexLock held(lock->mu);
   return lock->suspect && !lock->removed ? lock : nullptr;
@@ -134,9 +134,9 @@ Status Filesystem::take_lock(const Caller& caller, const Parent& parent, const c
   return {};
 }
 
-void Filesystem::retake_lock(const Caller& caller, InodeId inode) {
+void Filesystem::retake_lock(const Caller& caller, NodeId node) {
   if (volume_.locks.empty()) return;
-  const LockRef lock = volume_.locks.find_object(inode);
+  const LockRef lock = volume_.locks.find_object(number_of(node));
   if (lock == nullptr) return;
   LockRecord changed;
   {
@@ -158,12 +158,12 @@ void Filesystem::retake_lock(const Caller& caller, InodeId inode) {
   }
 }
 
-void Filesystem::drop_lock(InodeId parent, const char* name) {
+void Filesystem::drop_lock(NodeId parent, const char* name) {
   if (volume_.locks.empty()) return;
-  if (const LockRef lock = volume_.locks.find(parent, name)) volume_.locks.remove(lock);
+  if (const LockRef lock = volume_.locks.find(number_of(parent), name)) volume_.locks.remove(lock);
 }
 
-Status Filesystem::clear_way(const Caller& caller, InodeId parent, const char* name) {
+Status Filesystem::clear_way(const Caller& caller, NodeId parent, const char* name) {
   const LockRef lock = suspect_lock(parent, name);
   if (lock == nullptr) return {};
   // Judging may wait for backing calls, other locks and the lock's unit.

@@ -81,11 +81,17 @@ void log_from_libfuse(enum fuse_log_level level, const char* format, va_list arg
 
 }  // namespace
 
+std::uint64_t KernelChannel::node_of(InodeId inode) {
+  const InodeRef known = inodes_.find(inode);
+  return known ? raw(known->node()) : 0;
+}
+
 void KernelChannel::removed(InodeId parent, InodeId child, const std::string& name) {
   fuse_session* session = session_.load();
-  if (session == nullptr) return;
+  const std::uint64_t at = node_of(parent);
+  if (session == nullptr || at == 0) return;
   const int told =
-      fuse_lowlevel_notify_delete(session, raw(parent), raw(child), name.c_str(), name.size());
+      fuse_lowlevel_notify_delete(session, at, node_of(child), name.c_str(), name.size());
   // The kernel refuses to drop a directory that it still holds children of; a plain invalidation
   // hides the name all the same.
   if (told != 0 && told != -ENOENT) changed(parent, name);
@@ -93,22 +99,24 @@ void KernelChannel::removed(InodeId parent, InodeId child, const std::string& na
 
 void KernelChannel::changed(InodeId parent, const std::string& name) {
   fuse_session* session = session_.load();
-  if (session == nullptr) return;
-  (void)fuse_lowlevel_notify_inval_entry(session, raw(parent), name.c_str(), name.size());
+  const std::uint64_t at = node_of(parent);
+  if (session == nullptr || at == 0) return;
+  (void)fuse_lowlevel_notify_inval_entry(session, at, name.c_str(), name.size());
 }
 
 // The kernel takes a directory for changed only where it has a dentry of that name.
 void KernelChannel::appeared(InodeId parent, const std::string& name) {
   changed(parent, name);
   fuse_session* session = session_.load();
-  if (session == nullptr) return;
-  (void)fuse_lowlevel_notify_inval_inode(session, raw(parent), 0, 0);
+  const std::uint64_t at = node_of(parent);
+  if (session == nullptr || at == 0) return;
+  (void)fuse_lowlevel_notify_inval_inode(session, at, 0, 0);
 }
 
-void KernelChannel::attributes_changed(InodeId inode) {
+void KernelChannel::attributes_changed(NodeId node) {
   fuse_session* session = session_.load();
   if (session == nullptr) return;
-  (void)fuse_lowlevel_notify_inval_inode(session, raw(inode), -1, 0);
+  (void)fuse_lowlevel_notify_inval_inode(session, raw(node), -1, 0);
 }
 
 std::int32_t KernelChannel::open(int fd) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fs/agenda.h"
+#include "fs/inode_table.h"
 #include "fs/ops.h"
 #include "index/result.h"
 
@@ -22,19 +23,24 @@ namespace ebbfs {
 // until `attach` every call is a no-op that reports "not available".
 class KernelChannel final : public Invalidator, public BackingIds {
  public:
-  KernelChannel() = default;
+  // `inodes`, which outlives it, knows what the kernel calls them.
+  explicit KernelChannel(InodeTable& inodes) : inodes_(inodes) {}
   void attach(fuse_session* session) { session_.store(session); }
 
   void removed(InodeId parent, InodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
   void appeared(InodeId parent, const std::string& name) override;
-  // The attributes of `inode` are to be asked for again, not its data. Waits for nothing, so it may
-  // be told while a request about `inode` is served.
-  void attributes_changed(InodeId inode);
+  // The attributes of `node` are to be asked for again, not its data. Waits for nothing, so it may
+  // be told while a request about `node` is served.
+  void attributes_changed(NodeId node);
   [[nodiscard]] std::int32_t open(int fd) override;
   void close(std::int32_t id) override;
 
  private:
+  // 0, which no node has, where the kernel does not know it.
+  [[nodiscard]] std::uint64_t node_of(InodeId inode);
+
+  InodeTable& inodes_;
   std::atomic<fuse_session*> session_{nullptr};
 };
 

@@ -10,8 +10,8 @@
 #include "fs/virtual_files.h"
 
 namespace ebbfs {
-bool Filesystem::is_reserved(InodeId parent, const char* name) {
-  return parent == kRootInode && std::strcmp(name, kStateDirName) == 0;
+bool Filesystem::is_reserved(NodeId parent, const char* name) {
+  return parent == kRootNode && std::strcmp(name, kStateDirName) == 0;
 }
 
 Filesystem::Filesystem(Volume& volume, Agenda& agenda, BackingIds& backing_ids,
@@ -22,7 +22,7 @@ Filesystem::Filesystem(Volume& volume, Agenda& agenda, BackingIds& backing_ids,
       passthrough_from_(passthrough_from),
       open_files_max_(open_files_max) {}
 
-Result<InodeRef> Filesystem::find(InodeId id) {
+Result<InodeRef> Filesystem::find(NodeId id) {
   if (VirtualFiles::owns(id)) return fail(EPERM);
   InodeRef inode = volume_.inodes.find(id);
   if (!inode) return fail(ESTALE);
@@ -45,7 +45,7 @@ Result<Filesystem::AnyFd> Filesystem::any_fd(Inode& inode) {
   return AnyFd{.own = std::move(*fd)};
 }
 
-Result<Filesystem::Parent> Filesystem::enter_parent(const Caller& caller, InodeId id,
+Result<Filesystem::Parent> Filesystem::enter_parent(const Caller& caller, NodeId id,
                                                     const char* name) {
   if (is_reserved(id, name)) return fail(EPERM);
   auto inode = find(id);
@@ -63,14 +63,14 @@ Result<Filesystem::Parent> Filesystem::enter_parent(const Caller& caller, InodeI
 
 Entry Filesystem::entry_of(Child child) {
   Entry entry;
-  entry.id = child.inode->id;
+  entry.id = child.inode->node();
   entry.generation = generation_of(child.inode->handle());
   entry.attributes = child.attributes;
   entry.inode = std::move(child.inode);
   return entry;
 }
 
-Result<Entry> Filesystem::lookup(const Caller& caller, InodeId parent, const char* name) {
+Result<Entry> Filesystem::lookup(const Caller& caller, NodeId parent, const char* name) {
   auto directory = find(parent);
   if (!directory) return std::unexpected(directory.error());
   const auto fd = directory_fd(volume_, **directory);
@@ -135,7 +135,7 @@ Result<Child> Filesystem::adopt_new(const Caller& caller, Parent& parent, const 
   return Child{volume_.inodes.intern(InodeId{attributes->stx_ino}, *place), *attributes};
 }
 
-Result<Entry> Filesystem::make_name(const Caller& caller, InodeId parent_id, const char* name,
+Result<Entry> Filesystem::make_name(const Caller& caller, NodeId parent_id, const char* name,
                                     Make make, bool directory) {
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
     return std::unexpected(clear.error());
@@ -193,7 +193,7 @@ Result<Child> Filesystem::settle_new(const Caller& caller, Parent& parent, const
   return child;
 }
 
-Result<Entry> Filesystem::make_directory(const Caller& caller, InodeId parent, const char* name,
+Result<Entry> Filesystem::make_directory(const Caller& caller, NodeId parent, const char* name,
                                          mode_t mode) {
   return make_name(
       caller, parent, name,
@@ -201,14 +201,14 @@ Result<Entry> Filesystem::make_directory(const Caller& caller, InodeId parent, c
       true);
 }
 
-Result<Entry> Filesystem::make_node(const Caller& caller, InodeId parent, const char* name,
+Result<Entry> Filesystem::make_node(const Caller& caller, NodeId parent, const char* name,
                                     mode_t mode, dev_t device) {
   return make_name(caller, parent, name, [&](int dir, const char* leaf) {
     return volume_.backing.make_node(dir, leaf, mode, device);
   });
 }
 
-Result<Entry> Filesystem::make_symlink(const Caller& caller, InodeId parent, const char* name,
+Result<Entry> Filesystem::make_symlink(const Caller& caller, NodeId parent, const char* name,
                                        const char* target) {
   return make_name(caller, parent, name, [&](int dir, const char* leaf) {
     return volume_.backing.make_symlink(target, dir, leaf);
@@ -222,7 +222,7 @@ void Filesystem::count_in_sight(Unit& unit, const Attributes& attributes) {
                            InodeId{attributes.stx_ino}, charge_for(attributes));
 }
 
-Result<Entry> Filesystem::link(const Caller& caller, InodeId id, InodeId parent_id,
+Result<Entry> Filesystem::link(const Caller& caller, NodeId id, NodeId parent_id,
                                const char* name) {
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
     return std::unexpected(clear.error());
@@ -241,7 +241,7 @@ Result<Entry> Filesystem::link(const Caller& caller, InodeId id, InodeId parent_
     if (!size_lock || !(*inode)->is_in(parent->use.unit())) return std::unexpected(kDefer);
     const auto linked = volume_.backing.link(fd->get(), parent->fd->get(), name);
     if (!linked) return std::unexpected(linked.error());
-    if ((*inode)->extent.unlinked) volume_.accounting.got_name(id);
+    if ((*inode)->extent.unlinked) volume_.accounting.got_name((*inode)->id);
     (*inode)->extent.unlinked = false;
   }
   const auto attributes = volume_.backing.stat(fd->get(), "");
@@ -298,8 +298,7 @@ Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
     // A descriptor of it would keep the inode.
     volume_.directories.erase(InodeId{victim.attributes.stx_ino});
     if (victim.inode && is_directory(victim.attributes)) {
-      removed_.add(victim.inode->id, victim.inode->handle(), victim.attributes,
-                   volume_.clock.wall_now());
+      removed_.add(victim.inode->node(), victim.attributes, volume_.clock.wall_now());
     }
     return {};
   }
@@ -335,7 +334,7 @@ Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
   return {};
 }
 
-Status Filesystem::unlink(const Caller& caller, InodeId parent_id, const char* name) {
+Status Filesystem::unlink(const Caller& caller, NodeId parent_id, const char* name) {
   auto parent = enter_parent(caller, parent_id, name);
   if (!parent) return std::unexpected(parent.error());
   auto target = victim(*parent, name);
@@ -348,7 +347,7 @@ Status Filesystem::unlink(const Caller& caller, InodeId parent_id, const char* n
   return {};
 }
 
-Status Filesystem::remove_directory(const Caller& caller, InodeId parent_id, const char* name) {
+Status Filesystem::remove_directory(const Caller& caller, NodeId parent_id, const char* name) {
   auto parent = enter_parent(caller, parent_id, name);
   if (!parent) return std::unexpected(parent.error());
   auto target = victim(*parent, name);
@@ -361,7 +360,7 @@ Status Filesystem::remove_directory(const Caller& caller, InodeId parent_id, con
   return {};
 }
 
-Result<std::string> Filesystem::read_link(InodeId id) {
+Result<std::string> Filesystem::read_link(NodeId id) {
   const auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
   const auto fd = any_fd(**inode);

@@ -98,8 +98,7 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
   return opened;
 }
 
-Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
-                                bool clear_privileges) {
+Result<Opened> Filesystem::open(const Caller& caller, NodeId id, int flags, bool clear_privileges) {
   if (!may_open()) return fail(ENFILE);
   auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
@@ -133,7 +132,7 @@ Result<Opened> Filesystem::open(const Caller& caller, InodeId id, int flags,
   return opened;
 }
 
-Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, const char* name,
+Result<Created> Filesystem::create(const Caller& caller, NodeId parent_id, const char* name,
                                    mode_t mode, int flags) {
   if (!may_open()) return fail(ENFILE);
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
@@ -162,7 +161,7 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
     Standpoint at(*parent->inode);
     auto child = look_at_child(volume_, at, dir, name);
     if (!child) return std::unexpected(child.error());
-    auto opened = open(caller, child->inode->id, flags, false);
+    auto opened = open(caller, child->inode->node(), flags, false);
     if (!opened) return std::unexpected(opened.error());
     return Created{entry_of(std::move(*child)), std::move(*opened)};
   }
@@ -171,7 +170,7 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
   auto child = settle_new(caller, *parent, name, std::move(*reservation));
   if (!child) return std::unexpected(child.error());
   Inode& object = *child->inode;
-  auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.id));
+  auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.node()));
   file->syncs = (flags & (O_SYNC | O_DSYNC)) != 0;
   // Nobody else can know the inode yet, so the lock is free.
   const MutexLock size_lock(object.size_mu);
@@ -180,7 +179,7 @@ Result<Created> Filesystem::create(const Caller& caller, InodeId parent_id, cons
   return Created{entry_of(std::move(*child)), std::move(*opened)};
 }
 
-Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_id, mode_t mode,
+Result<Created> Filesystem::make_temporary(const Caller& caller, NodeId parent_id, mode_t mode,
                                            int flags) {
   if (!may_open()) return fail(ENFILE);
   auto parent = enter_parent(caller, parent_id, "");
@@ -210,7 +209,7 @@ Result<Created> Filesystem::make_temporary(const Caller& caller, InodeId parent_
   const auto charged = charge_new(caller, *parent, child, std::move(*reservation));
   if (!charged) return std::unexpected(charged.error());
   Inode& object = *child.inode;
-  auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.id));
+  auto file = std::make_unique<OpenFile>(std::move(*fd), volume_.inodes.find(object.node()));
   const MutexLock size_lock(object.size_mu);
   auto opened = register_open(object, std::move(file), *attributes, flags);
   if (!opened) return std::unexpected(opened.error());

@@ -26,7 +26,7 @@ struct OpsContext {
   Evictor& evictor;
   Tracer& tracer;
   // Of an inode, or of a name in it, for people; empty where there is none to tell.
-  std::function<std::string(InodeId, const std::string& name)> path_of;
+  std::function<std::string(NodeId, const std::string& name)> path_of;
   // Answers all that has been begun; what comes later is answered by the thread that brings it. Any
   // thread, more than once.
   std::function<void()> finish_requests;

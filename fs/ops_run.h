@@ -49,7 +49,7 @@ inline std::vector<gid_t> groups_of(fuse_req_t request) {
   }
 }
 
-inline InodeId id_of(fuse_ino_t inode) { return InodeId{inode}; }
+inline NodeId id_of(fuse_ino_t inode) { return NodeId{inode}; }
 
 inline OpenFile& file_of(const fuse_file_info* info) {
   told_by_kernel();
@@ -190,7 +190,7 @@ class NotCancelled {
 // What a request is about: the first inode among a handler's arguments, and for calls that take a
 // name there, the first name behind that.
 struct Subject {
-  InodeId inode{};
+  NodeId inode{};
   const char* name = nullptr;
 };
 template <typename... Arguments>
@@ -198,9 +198,9 @@ Subject subject_of(RequestKind kind, const Arguments&... arguments) {
   Subject subject;
   const auto look = [&subject]<typename T>(const T& argument) {
     if constexpr (std::is_same_v<T, fuse_ino_t>) {
-      if (subject.inode == InodeId{}) subject.inode = id_of(argument);
+      if (subject.inode == NodeId{}) subject.inode = id_of(argument);
     } else if constexpr (std::is_same_v<T, const char*>) {
-      if (subject.inode != InodeId{} && subject.name == nullptr) subject.name = argument;
+      if (subject.inode != NodeId{} && subject.name == nullptr) subject.name = argument;
     }
   };
   (look(arguments), ...);

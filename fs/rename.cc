@@ -12,7 +12,7 @@
 
 namespace ebbfs {
 
-Result<Filesystem::RenameSide> Filesystem::rename_side(InodeId parent, const char* name) {
+Result<Filesystem::RenameSide> Filesystem::rename_side(NodeId parent, const char* name) {
   auto directory = find(parent);
   if (!directory) return std::unexpected(directory.error());
   auto fd = directory_fd(volume_, **directory);
@@ -47,7 +47,7 @@ Result<std::string> Filesystem::child_path(const RenameSide& side) {
   return path;
 }
 
-Status Filesystem::rename(const Caller& caller, InodeId parent, const char* name, InodeId to_parent,
+Status Filesystem::rename(const Caller& caller, NodeId parent, const char* name, NodeId to_parent,
                           const char* to_name, unsigned flags) {
   if (is_reserved(parent, name) || is_reserved(to_parent, to_name)) return fail(EPERM);
   if ((flags & ~static_cast<unsigned>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0)
@@ -98,7 +98,7 @@ Status Filesystem::settle_names(const Caller& caller, const RenamePlan& plan) {
               volume_.locks.find(plan.to.directory->id, plan.to.name)};
   }
   const auto retake = [&](const RenameSide& side, const RenameSide& came_from) -> Status {
-    Parent parent{volume_.inodes.find(side.directory->id), side.place(), side.fd, UnitUse(),
+    Parent parent{volume_.inodes.find(side.directory->node()), side.place(), side.fd, UnitUse(),
                   side.match};
     Child child{volume_.inodes.find(InodeId{came_from.present->stx_ino}), *came_from.present};
     if (!child.inode) return {};

@@ -31,7 +31,7 @@ inline constexpr double kForeverSeconds = 3600.0;
 
 // The answer to a lookup or to making a name. `id` 0 is a name that does not exist.
 struct Entry {
-  InodeId id{0};
+  NodeId id{0};
   std::uint64_t generation = 0;
   Attributes attributes{};
   double entry_seconds = kForeverSeconds;

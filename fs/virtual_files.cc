@@ -11,14 +11,14 @@ namespace ebbfs {
 VirtualFiles::VirtualFiles(Answer answer)
     : answer_(std::move(answer)), started_(static_cast<std::int64_t>(std::time(nullptr))) {}
 
-bool VirtualFiles::owns(InodeId parent, const char* name) {
+bool VirtualFiles::owns(NodeId parent, const char* name) {
   return parent == kVirtualDirectory ||
-         (parent == kRootInode && std::strcmp(name, kStateDirName) == 0);
+         (parent == kRootNode && std::strcmp(name, kStateDirName) == 0);
 }
 
-Result<Entry> VirtualFiles::lookup(InodeId parent, const char* name) const {
+Result<Entry> VirtualFiles::lookup(NodeId parent, const char* name) const {
   Entry entry;
-  if (parent == kRootInode) {
+  if (parent == kRootNode) {
     entry.id = kVirtualDirectory;
   } else if (name == kControlName) {
     entry.id = kVirtualControl;
@@ -30,7 +30,7 @@ Result<Entry> VirtualFiles::lookup(InodeId parent, const char* name) const {
   return entry;
 }
 
-Result<Attributes> VirtualFiles::attributes(InodeId inode) const {
+Result<Attributes> VirtualFiles::attributes(NodeId inode) const {
   if (inode != kVirtualDirectory && inode != kVirtualControl) return fail(ENOENT);
   Attributes a{};
   a.stx_mask = STATX_BASIC_STATS;

@@ -19,8 +19,8 @@
 
 namespace ebbfs {
 
-inline constexpr InodeId kVirtualDirectory{0xFFFF'FFFF'FFFF'FF01};
-inline constexpr InodeId kVirtualControl{0xFFFF'FFFF'FFFF'FF02};
+inline constexpr NodeId kVirtualDirectory{0xFFFF'FFFF'FFFF'FF01};
+inline constexpr NodeId kVirtualControl{0xFFFF'FFFF'FFFF'FF02};
 
 class VirtualFiles {
  public:
@@ -29,12 +29,12 @@ class VirtualFiles {
   using Answer = std::function<std::string(const Caller& caller, std::string_view request)>;
   explicit VirtualFiles(Answer answer);
 
-  [[nodiscard]] static bool owns(InodeId inode) { return raw(inode) >= raw(kVirtualDirectory); }
+  [[nodiscard]] static bool owns(NodeId inode) { return raw(inode) >= raw(kVirtualDirectory); }
   // Whether `name` in `parent` is for us.
-  [[nodiscard]] static bool owns(InodeId parent, const char* name);
+  [[nodiscard]] static bool owns(NodeId parent, const char* name);
 
-  [[nodiscard]] Result<Entry> lookup(InodeId parent, const char* name) const;
-  [[nodiscard]] Result<Attributes> attributes(InodeId inode) const;
+  [[nodiscard]] Result<Entry> lookup(NodeId parent, const char* name) const;
+  [[nodiscard]] Result<Attributes> attributes(NodeId inode) const;
 
   // One exchange. The longest request is kRequestMax (fs/control_protocol.h) bytes (EMSGSIZE
   // beyond).

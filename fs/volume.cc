@@ -69,7 +69,11 @@ Result<UniqueFd> open_by_handle(Volume& volume, const FileHandle& handle, int fl
 }
 
 Result<SharedFd> directory_fd(Volume& volume, Inode& inode) {
-  if (auto fd = volume.directories.get(inode.id)) return fd;
+  if (auto fd = volume.directories.get(inode.id)) {
+    // Then it is that of who has the number now.
+    if (inode.retired()) return fail(ESTALE);
+    return fd;
+  }
   auto opened = open_by_handle(volume, inode.handle(), O_RDONLY | O_DIRECTORY);
   if (!opened) return std::unexpected(opened.error());
   return volume.directories.put(inode.id, std::move(*opened));
@@ -102,7 +106,7 @@ Result<Inode::Place> place_child(Volume& volume, const Inode::Place& parent, std
 }
 
 Result<Child> look_at_child(Volume& volume, Standpoint& at, int dir, const char* name) {
-  for (;; at.look_again()) {
+  for (InodeRef other;; at.look_again()) {
     const auto attributes = volume.backing.stat(dir, name);
     if (!attributes) return std::unexpected(attributes.error());
     if (!volume.backing.on_volume(*attributes)) return fail(EXDEV);
@@ -110,7 +114,7 @@ Result<Child> look_at_child(Volume& volume, Standpoint& at, int dir, const char*
     if (!handle) return std::unexpected(handle.error());
     const auto place = place_child(volume, at.place(), name, *attributes, *handle, nullptr);
     if (!place) return std::unexpected(place.error());
-    InodeRef inode = volume.inodes.intern(InodeId{attributes->stx_ino}, *place, at);
+    InodeRef inode = volume.inodes.intern(InodeId{attributes->stx_ino}, *place, at, other);
     if (inode) return Child{std::move(inode), *attributes};
   }
 }
@@ -121,7 +125,7 @@ Result<std::string> path_of(Volume& volume, Inode& directory) {
   return volume.backing.path_of((*fd)->get());
 }
 
-std::string shown_path(Volume& volume, InodeId id, const std::string& name) {
+std::string shown_path(Volume& volume, NodeId id, const std::string& name) {
   const InodeRef inode = volume.inodes.find(id);
   if (!inode) return {};
   const auto fd = open_by_handle(volume, inode->handle(), O_PATH | O_NOFOLLOW);

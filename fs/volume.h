@@ -91,7 +91,7 @@ struct Volume {
   std::function<void()> found_unit{};
   // A request has changed the mode of an inode, and the kernel does not know: it may go on running
   // the file as setuid. Takes no lock that a request could hold.
-  std::function<void(InodeId)> mode_changed{};
+  std::function<void(NodeId)> mode_changed{};
   // Called now and then by the reaper's thread.
   std::function<void()> look_after_index{};
 };
@@ -129,7 +129,7 @@ struct Child {
 // The path of a directory inode relative to the volume root, "" for the root.
 [[nodiscard]] Result<std::string> path_of(Volume& volume, Inode& directory);
 // For people: of an inode, or of `name` in it, now. Empty where that cannot be told.
-[[nodiscard]] std::string shown_path(Volume& volume, InodeId id, const std::string& name);
+[[nodiscard]] std::string shown_path(Volume& volume, NodeId id, const std::string& name);
 
 // When `unit` should next be judged by age alone, kNever when its class has no limit.
 [[nodiscard]] WallTime unit_deadline(const Volume& volume, const UnitRecord& unit);

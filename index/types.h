@@ -18,8 +18,8 @@
 
 namespace ebbfs {
 
-// The kernel's number for an inode: the backing inode number, except for the root (always 1) and
-// the virtual nodes of fs/control.h. With `generation` it is unique for ever.
+// The number of an inode on the backing filesystem, except for the root (always 1). Used again once
+// its file is gone: see fs/node_id.h for what the kernel calls it.
 enum class InodeId : std::uint64_t {};
 inline constexpr InodeId kRootInode{1};
 

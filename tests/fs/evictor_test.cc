@@ -417,7 +417,7 @@ TEST_F(EvictorTest, AdmitsWhenFreeSpaceIsNotKnown) {
 TEST_F(EvictorTest, ShowsTheVolumeLessTheReserve) {
   struct statvfs raw{};
   ASSERT_EQ(::statvfs(rig_.tree.path().c_str(), &raw), 0);
-  const auto shown = rig_.parts().filesystem->filesystem_stat(kRootInode);
+  const auto shown = rig_.parts().filesystem->filesystem_stat(kRootNode);
   ASSERT_TRUE(shown.has_value());
   const Usage kept = reserve_of(read_space(raw, Account()), {.fraction = 0.1});
   EXPECT_EQ((raw.f_blocks - shown->f_blocks) * raw.f_frsize / kMiB,

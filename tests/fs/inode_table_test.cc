@@ -17,6 +17,7 @@ namespace ebbfs {
 namespace {
 
 constexpr InodeId kNumber{42};
+constexpr NodeId kNode = node_of(kNumber, 0);
 
 FileHandle handle_of(std::uint8_t generation) {
   FileHandle handle;
@@ -39,14 +40,16 @@ UnitRef make_unit() {
 }
 
 // As a reply to LOOKUP does.
-void lookup(InodeTable& table, InodeId id, const Inode::Place& place) {
-  table.intern(id, place).add_lookup();
+NodeId lookup(InodeTable& table, InodeId id, const Inode::Place& place) {
+  const InodeRef inode = table.intern(id, place);
+  inode.add_lookup();
+  return inode->node();
 }
 
 // With the log where a death test reads it.
-void forget_aloud(InodeTable& table, InodeId id, std::uint64_t lookups) {
+void forget_aloud(InodeTable& table, NodeId node, std::uint64_t lookups) {
   spdlog::set_default_logger(spdlog::stderr_logger_st("stderr"));
-  table.forget(id, lookups);
+  table.forget(node, lookups);
 }
 
 TEST(Standpoint, DoesNotBindWhatIsInADirectoryThatWasMovedMeanwhile) {
@@ -59,21 +62,22 @@ TEST(Standpoint, DoesNotBindWhatIsInADirectoryThatWasMovedMeanwhile) {
   Standpoint at(*directory);
   Inode::Place child = place_of(1);
   child.unit = at.place().unit;
-  ASSERT_TRUE(table.intern(kNumber, child, at));
+  InodeRef other;
+  ASSERT_TRUE(table.intern(kNumber, child, at, other));
 
   const InodeRef known = table.intern(InodeId{43}, child);
   directory->move_to(after, kDeadState, false);
   known->move_to(after, kDeadState, false);
   EXPECT_FALSE(at.holds());
-  EXPECT_FALSE(table.intern(InodeId{43}, child, at)) << "it has moved along";
+  EXPECT_FALSE(table.intern(InodeId{43}, child, at, other)) << "it has moved along";
   EXPECT_EQ(known->unit(), after);
-  EXPECT_FALSE(table.intern(InodeId{44}, child, at));
+  EXPECT_FALSE(table.intern(InodeId{44}, child, at, other));
   EXPECT_FALSE(table.find(InodeId{44}));
 
   at.look_again();
   child.unit = at.place().unit;
   EXPECT_EQ(child.unit, after);
-  EXPECT_TRUE(table.intern(InodeId{44}, child, at));
+  EXPECT_TRUE(table.intern(InodeId{44}, child, at, other));
 }
 
 TEST(InodeTable, FindsOnlyWhatIsKnown) {
@@ -102,9 +106,9 @@ TEST(InodeTable, ForgetDropsTheObjectWithTheLastLookup) {
   lookup(table, kNumber, place_of(1));
   lookup(table, kNumber, place_of(1));
   lookup(table, kNumber, place_of(1));
-  table.forget(kNumber, 2);
+  table.forget(kNode, 2);
   EXPECT_TRUE(table.find(kNumber));
-  table.forget(kNumber, 1);
+  table.forget(kNode, 1);
   EXPECT_FALSE(table.find(kNumber));
   EXPECT_EQ(table.size(), 0U);
 }
@@ -113,7 +117,7 @@ TEST(InodeTable, AnObjectInUseOutlivesItsNumber) {
   InodeTable table;
   InodeRef open = table.intern(kNumber, place_of(1));
   open.add_lookup();
-  table.forget(kNumber, 1);
+  table.forget(kNode, 1);
   EXPECT_EQ(open->handle(), handle_of(1));
   EXPECT_TRUE(table.find(kNumber)) << "it is found again and not made twice";
   open = InodeRef{};
@@ -140,7 +144,7 @@ TEST(InodeTable, LetsGoOfTheUnitWithTheObject) {
   lookup(table, kNumber, place);
   place.unit.reset();
   EXPECT_FALSE(watched.expired());
-  table.forget(kNumber, 1);
+  table.forget(kNode, 1);
   EXPECT_TRUE(watched.expired());
 }
 
@@ -159,16 +163,88 @@ TEST(InodeTable, InternOfTheSameFileRenewsItsPlaceAndKeepsItsExtent) {
   EXPECT_EQ(before->extent.size, 4096);
 }
 
-TEST(InodeTable, InternOfANumberUsedAgainForgetsTheOldFile) {
+TEST(InodeTable, ANumberThatIsUsedAgainGetsANodeOfItsOwn) {
   InodeTable table;
   lookup(table, kNumber, place_of(1));
-  const InodeRef ref = table.find(kNumber);
+  const InodeRef before = table.find(kNumber);
+  const InodeRef after = table.intern(kNumber, place_of(2));
+  EXPECT_NE(&*after, &*before) << "a request may be on its way to the old file";
+  EXPECT_TRUE(before->retired());
+  EXPECT_FALSE(after->retired());
+  EXPECT_NE(after->node(), before->node());
+  EXPECT_EQ(number_of(after->node()), kNumber);
+  EXPECT_EQ(&*table.find(kNumber), &*after);
+  EXPECT_EQ(&*table.find(before->node()), &*before);
+  EXPECT_EQ(before->handle(), handle_of(1)) << "it stays stale";
+  EXPECT_EQ(&*table.find(after->node()), &*after);
+  EXPECT_EQ(table.size(), 2U);
+}
+
+TEST(InodeTable, EachUseOfANumberIsForgottenByItself) {
+  InodeTable table;
+  const NodeId first = lookup(table, kNumber, place_of(1));
+  const NodeId second = lookup(table, kNumber, place_of(2));
+  const NodeId third = lookup(table, kNumber, place_of(3));
+  EXPECT_EQ(std::set({first, second, third}).size(), 3U);
+  table.forget(second, 1);
+  EXPECT_FALSE(table.find(second));
+  table.forget(third, 1);
+  EXPECT_FALSE(table.find(kNumber));
+  EXPECT_TRUE(table.find(first));
+  const NodeId fourth = lookup(table, kNumber, place_of(4));
+  EXPECT_NE(fourth, first) << "which the kernel still knows";
+  table.forget(fourth, 1);
+  table.forget(first, 1);
+  EXPECT_EQ(table.size(), 0U);
+  EXPECT_EQ(lookup(table, kNumber, place_of(5)), kNode) << "nothing else is known";
+}
+
+TEST(InodeTable, WhoHasLookedBeforeTheNumberWasUsedAgainDoesNotTakeItBack) {
+  InodeTable table;
+  const InodeRef directory = table.intern(InodeId{7}, place_of(7));
+  const Standpoint at(*directory);
+  lookup(table, kNumber, place_of(1));
+  const InodeRef first = table.find(kNumber);
+
+  InodeRef other;
+  EXPECT_FALSE(table.intern(kNumber, place_of(2), at, other))
+      << "it may be older than what is known";
+  EXPECT_EQ(&*other, &*first);
+  EXPECT_FALSE(first->retired());
+  // Now it was looked at again. Meanwhile somebody has made a third one.
+  const InodeRef third = table.intern(kNumber, place_of(3));
+  EXPECT_FALSE(table.intern(kNumber, place_of(2), at, other));
+  EXPECT_EQ(&*other, &*third);
+  EXPECT_FALSE(third->retired());
+  const InodeRef fourth = table.intern(kNumber, place_of(4), at, other);
+  ASSERT_TRUE(fourth) << "seen after the third one was known";
+  EXPECT_EQ(fourth->handle(), handle_of(4));
+  EXPECT_TRUE(third->retired());
+}
+
+TEST(InodeTable, ARetiredObjectGoesWithItsLastReference) {
+  InodeTable table;
+  InodeRef open = table.intern(kNumber, place_of(1));
+  const NodeId after = lookup(table, kNumber, place_of(2));
+  const NodeId before = open->node();
+  EXPECT_TRUE(table.find(before));
+  open = InodeRef{};
+  EXPECT_FALSE(table.find(before));
+  EXPECT_TRUE(table.find(after));
+}
+
+TEST(InodeTable, ANumberThatLeavesNoRoomForItsUsesIsBoundAnew) {
+  InodeTable table;
+  const InodeId large{(1ULL << 40) + 42};
+  const NodeId node = lookup(table, large, place_of(1));
+  EXPECT_EQ(raw(node), raw(large));
+  const InodeRef ref = table.find(large);
   {
     const MutexLock size_lock(ref->size_mu);
     ref->extent.size = 4096;
     ref->extent.known = true;
   }
-  const InodeRef reused = table.intern(kNumber, place_of(2));
+  const InodeRef reused = table.intern(large, place_of(2));
   EXPECT_EQ(&*reused, &*ref) << "the kernel still holds lookups of the number";
   EXPECT_EQ(reused->handle(), handle_of(2));
   const MutexLock size_lock(reused->size_mu);
@@ -194,8 +270,8 @@ TEST(InodeTableDeathTest, AbortsWhenMoreIsForgottenThanWasGivenOut) {
   InodeTable table;
   const InodeRef reference = table.intern(kNumber, place_of(1));
   reference.add_lookup();
-  EXPECT_DEATH(forget_aloud(table, kNumber, 2), "op=forget inode=42 lookups=2 known=1");
-  EXPECT_DEATH(forget_aloud(table, InodeId{43}, 1), "op=forget inode=43 lookups=1 known=0");
+  EXPECT_DEATH(forget_aloud(table, kNode, 2), "op=forget node=0x2a lookups=2 known=1");
+  EXPECT_DEATH(forget_aloud(table, NodeId{43}, 1), "op=forget node=0x2b lookups=1 known=0");
 }
 
 TEST(InodeTable, ThreadsThatLookUpAndForgetAgreeOnWhatIsKnown) {
@@ -209,17 +285,23 @@ TEST(InodeTable, ThreadsThatLookUpAndForgetAgreeOnWhatIsKnown) {
     threads.emplace_back([&, t] {
       std::minstd_rand random(seed + t);
       for (int i = 0; i < 20'000; ++i) {
-        const InodeId id{random() % kNumbers};
+        // Half of them leave no room for uses.
+        const std::uint64_t number = random() % kNumbers;
+        const InodeId id{number + (number % 2 << 40)};
         switch (random() % 3) {
-          case 0:
-            lookup(table, id, place_of(static_cast<std::uint8_t>(random() % 2)));
-            if (!table.find(id)) wrong.fetch_add(1);
-            table.forget(id, 1);
+          case 0: {
+            const auto use = static_cast<std::uint8_t>(random() % 3);
+            const NodeId node = lookup(table, id, place_of(use));
+            const InodeRef found = table.find(node);
+            if (!found) wrong.fetch_add(1);
+            if (found && uses_of(id) > 0 && found->handle() != handle_of(use)) wrong.fetch_add(1);
+            table.forget(node, 1);
             break;
+          }
           case 1: {
             const InodeRef ref = table.intern(id, place_of(1));
             ref.add_lookup();
-            table.forget(id, 1);
+            table.forget(ref->node(), 1);
             if (ref->id != id) wrong.fetch_add(1);
             break;
           }

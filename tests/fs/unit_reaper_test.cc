@@ -276,7 +276,7 @@ TEST_F(UnitReaperTest, KeepsAUnitWhoseRemovalCannotBeStored) {
 }
 
 TEST_F(UnitReaperTest, RefusesWhatComesForAUnitThatIsGone) {
-  const InodeId file = rig_.at("worktrees/a/file");
+  const NodeId file = rig_.at("worktrees/a/file");
   pass(kRigUnitTtl);
   const auto opened =
       rig_.parts().filesystem->open({.umask = 022, .may_block = true}, file, O_RDONLY, false);

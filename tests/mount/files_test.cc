@@ -194,6 +194,31 @@ TEST_P(Files, StayUsableAndChargedWhileOpenAfterTheirLastNameIsGone) {
   EXPECT_TRUE(eventually([&] { return volume_->charged() == without; }, std::chrono::seconds(10)));
 }
 
+class NumbersUsedAgain : public OnEachFilesystem {};
+INSTANTIATE_TEST_SUITE_P(, NumbersUsedAgain, testing::Values(kFilesystems[1], kFilesystems[2]),
+                         ground_name);
+
+// A descriptor by O_PATH keeps the inode in the kernel, not the backing file.
+TEST_P(NumbersUsedAgain, DoNotLeadFromAFileThatIsGoneToTheNewOne) {
+  put(at("old"), "old");
+  const UniqueFd held = opened(at("old"), O_PATH);
+  const ino_t number = status_of(at("old")).st_ino;
+  ASSERT_EQ(::unlink(at("old").c_str()), 0);
+  std::string name;
+  for (int i = 0; i < 64 && name.empty(); ++i) {
+    const std::string path = at("new" + std::to_string(i));
+    put(path, "new");
+    if (status_of(path).st_ino == number) name = path;
+    ::usleep(1000);  // XFS gives a number back in the background
+  }
+  ASSERT_FALSE(name.empty());
+  const std::string old = "/proc/self/fd/" + std::to_string(held.get());
+  EXPECT_EQ(errno_of(::open(old.c_str(), O_RDWR | O_CLOEXEC)), ESTALE);
+  EXPECT_EQ(errno_of(::truncate(old.c_str(), 0)), ESTALE);
+  EXPECT_EQ(get(name), "new");
+  EXPECT_EQ(status_of(name).st_ino, number);
+}
+
 TEST_P(Files, StayTheSameWhenRenamedOrReplacedWhileOpen) {
   put(at("file"), "first");
   put(at("other"), "second");

@@ -239,18 +239,18 @@ Caller VolumeRig::caller(pid_t tid) const {
   return {.uid = 0, .gid = 0, .tid = tid, .umask = 022, .may_block = true};
 }
 
-InodeId VolumeRig::at(const std::string& path) {
-  InodeId id = kRootInode;
+NodeId VolumeRig::at(const std::string& path) {
+  NodeId id = kRootNode;
   for (const std::string_view component : components_of(path)) {
     const auto entry = parts_->filesystem->lookup(caller(0), id, std::string(component).c_str());
-    if (!entry || entry->id == InodeId{0}) return InodeId{0};
+    if (!entry || entry->id == NodeId{0}) return NodeId{0};
     entry->inode.add_lookup();
     id = entry->id;
   }
   return id;
 }
 
-InodeId VolumeRig::parent_of(const std::string& path) { return at(split_path(path).directory); }
+NodeId VolumeRig::parent_of(const std::string& path) { return at(split_path(path).directory); }
 
 Status VolumeRig::make_dir(const std::string& path, pid_t tid) {
   const std::string name = split_path(path).name;
@@ -275,7 +275,7 @@ Status VolumeRig::write_file(const std::string& path, std::string_view content, 
 }
 
 Status VolumeRig::take_lock(const std::string& path, pid_t tid, std::string_view content) {
-  if (at(path) != InodeId{0}) return fail(EEXIST);
+  if (at(path) != NodeId{0}) return fail(EEXIST);
   return write_file(path, content, tid);
 }
 
@@ -305,7 +305,7 @@ Status VolumeRig::rename(const std::string& path, const std::string& to, pid_t t
 
 Status VolumeRig::remove(const std::string& path, pid_t tid) {
   const std::string name = split_path(path).name;
-  const InodeId parent = parent_of(path);
+  const NodeId parent = parent_of(path);
   auto removed = parts_->filesystem->unlink(caller(tid), parent, name.c_str());
   if (!removed && removed.error() == Errno{EISDIR}) {
     removed = parts_->filesystem->remove_directory(caller(tid), parent, name.c_str());

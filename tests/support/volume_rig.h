@@ -73,7 +73,7 @@ class VolumeRig {
   void reload(const std::string& policy);
 
   // Operations of a caller with thread id `tid` (0: not visible).
-  InodeId at(const std::string& path);  // 0: absent
+  NodeId at(const std::string& path);  // 0: absent
   Status make_dir(const std::string& path, pid_t tid = 0);
   Status write_file(const std::string& path, std::string_view content, pid_t tid = 0);
   Status make_symlink(const std::string& path, const char* target, pid_t tid = 0);
@@ -142,7 +142,7 @@ class VolumeRig {
 
  private:
   Caller caller(pid_t tid) const;
-  InodeId parent_of(const std::string& path);
+  NodeId parent_of(const std::string& path);
   void catch_up();
   void load();
 
