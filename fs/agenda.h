@@ -7,6 +7,7 @@
 #include <string>
 
 #include "fs/lock_table.h"
+#include "fs/node_id.h"
 #include "fs/unit_table.h"
 #include "index/types.h"
 
@@ -39,8 +40,10 @@ class Invalidator {
   Invalidator(const Invalidator&) = delete;
   Invalidator& operator=(const Invalidator&) = delete;
 
-  // `name` in `parent` was removed by the daemon and was `child`: watchers see a deletion.
-  virtual void removed(InodeId parent, InodeId child, const std::string& name) = 0;
+  // `name` in `parent` was removed by the daemon and was `child`, kNoNode if the kernel did not
+  // know it: watchers see a deletion. Asked for while it was there, as its number may be another's
+  // now.
+  virtual void removed(InodeId parent, NodeId child, const std::string& name) = 0;
   // `name` in `parent` must be looked up again (it appeared, or is to be judged at each look).
   virtual void changed(InodeId parent, const std::string& name) = 0;
   // `name` was put into `parent` by the daemon: lists and attributes of `parent` are read anew too.

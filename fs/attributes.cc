@@ -65,7 +65,7 @@ Result<Attributes> Filesystem::get_attributes(NodeId id, OpenFile* file) {
   if (!inode) return std::unexpected(inode.error());
   const auto fd = any_fd(**inode);
   if (fd) return volume_.backing.stat((*fd)->get(), "");
-  if (const auto last = removed_.find(id)) return *last;
+  if (const auto last = removed_.find(id, (*inode)->handle())) return *last;
   return std::unexpected(fd.error());
 }
 

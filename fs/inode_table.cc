@@ -65,6 +65,11 @@ InodeRef InodeTable::find(NodeId node) {
   return {this, inode};
 }
 
+NodeId InodeTable::node_for(InodeId id) {
+  const InodeRef inode = find(id);
+  return inode ? inode->node() : kNoNode;
+}
+
 Inode* InodeTable::known(Shard& in, NodeId node) {
   const auto found = in.inodes.find(raw(number_of(node)));
   if (found != in.inodes.end() && found->second.node() == node) return &found->second;
@@ -115,6 +120,7 @@ bool InodeTable::retire(Inode& inode) {
   const MutexLock lock(in.mu);
   if (inode.retired()) return true;
   if (in.retired.size() + 1 >= uses_of(inode.id)) return false;
+  in.retired.reserve(in.retired.size() + 1);  // so that nothing below can fail
   auto node = in.inodes.extract(raw(inode.id));
   node.key() = raw(inode.node());
   inode.use_.fetch_or(Inode::kRetired, std::memory_order_release);

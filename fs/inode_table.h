@@ -204,6 +204,8 @@ class InodeTable {
   [[nodiscard]] InodeRef find(InodeId id);
   // What the kernel means; it may be retired. Empty when the node is not known.
   [[nodiscard]] InodeRef find(NodeId node);
+  // Of the file that has the number now; kNoNode when the kernel cannot know it.
+  [[nodiscard]] NodeId node_for(InodeId id);
   // The object of `id`, made when there is none with `place.handle`, which is of a file that cannot
   // go meanwhile: what had the number before retires. The unit and state of an object that is there
   // are those of `place` too: the caller has just looked.
@@ -212,8 +214,8 @@ class InodeTable {
   }
   // The same for who is not inside the unit and has worked out `place` from `from`. Empty, and
   // nothing has changed, where the caller has to look again: `from` no longer holds, or another
-  // file has the number, which then is `other`. Only that one retires, as it is gone if
-  // `place.handle` was there after it was known.
+  // file has the number, which then is `other`. Only that one retires: who comes a second time
+  // keeps a descriptor of the file from before it looked, so that the number is its own.
   [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint& from,
                                 InodeRef& other) {
     return intern(id, place, &from, &other);

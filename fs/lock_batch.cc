@@ -47,7 +47,7 @@ std::vector<UnitId> LockReaper::due(std::span<const LockId> ids) {
   }
   std::vector<UnitId> units;
   for (const LockRef& lock : removed) {
-    invalidator_.removed(lock->parent_inode, lock->object_inode, lock->name);
+    tell_removed(*lock);
     units.push_back(lock->unit);
   }
   std::ranges::sort(units);
@@ -84,6 +84,7 @@ void LockReaper::remove_together(std::span<const LockRef> locks, std::vector<Loc
   for (Going& going : all) {
     log_removal(going.event);
     const Judged& judged = going.judged;
+    note_node(*going.lock);
     const auto done = remove_charged(volume_, *unit, judged.sight.dir(), judged.record.name.c_str(),
                                      judged.sight.attributes);
     if (done) {

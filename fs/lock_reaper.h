@@ -167,6 +167,9 @@ class LockReaper {
   void keep(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
   void drop(const LockRef& lock);
   void would_remove(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
+  // Before its object is removed, and after all is done.
+  void note_node(Lock& lock);
+  void tell_removed(const Lock& lock);
   static void log_removal(const EventRecord& event);
   [[nodiscard]] EventRecord event_of(const Judged& judged, EventRecord::Kind kind) const;
   [[nodiscard]] bool enforcing() const;

@@ -128,8 +128,22 @@ Report LockReaper::expire(const LockRef& lock, bool dry_run) {
       return refuse("it is in use just now");
     }
   }
-  invalidator_.removed(lock->parent_inode, lock->object_inode, lock->name);
+  tell_removed(*lock);
   return report;
+}
+
+void LockReaper::note_node(Lock& lock) {
+  const NodeId node = volume_.inodes.node_for(lock.object_inode);
+  const MutexLock held(lock.mu);
+  lock.node = node;
+}
+
+void LockReaper::tell_removed(const Lock& lock) {
+  const NodeId node = [&] {
+    const MutexLock held(lock.mu);
+    return lock.node;
+  }();
+  invalidator_.removed(lock.parent_inode, node, lock.name);
 }
 
 LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason,
@@ -145,6 +159,7 @@ LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason
   auto judged = judge(lock, asked ? Clocks::ignore : Clocks::apply);
   if (!judged) return Outcome::kept;
   if (!judged->goes()) return Outcome::kept;
+  note_node(*lock);
   if (const auto removed = remove_object(lock, unit, *judged, reason); !removed) {
     spdlog::warn("op=reclaim path={:?} errno={}", judged->record.path, code(removed.error()));
     return Outcome::kept;

@@ -22,6 +22,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fs/node_id.h"
 #include "fs/process_table.h"
 #include "index/mutex.h"
 #include "index/record.h"
@@ -52,6 +53,8 @@ struct Lock {
   bool suspect GUARDED_BY(mu) = false;
   OwnerState owner_state GUARDED_BY(mu){.life = OwnerState::Life::alive, .ended_at = {}};
   bool removed GUARDED_BY(mu) = false;
+  // What the kernel called the object when the reaper came to remove it.
+  NodeId node GUARDED_BY(mu) = kNoNode;
   // Under what the table has it, and whether that is being watched.
   bool owned_by_cgroup GUARDED_BY(mu) = false;
   bool watched GUARDED_BY(mu) = false;

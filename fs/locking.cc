@@ -168,6 +168,9 @@ Status Filesystem::clear_way(const Caller& caller, NodeId parent, const char* na
   if (lock == nullptr) return {};
   // Judging may wait for backing calls, other locks and the lock's unit.
   if (!caller.may_block) return std::unexpected(kDefer);
+  // A directory that is gone has nothing in the way, but its number may be that of the lock's.
+  const InodeRef directory = volume_.inodes.find(parent);
+  if (!directory || directory->retired()) return {};
   (void)agenda_.reclaim_if_due(lock);
   return {};
 }

@@ -81,17 +81,12 @@ void log_from_libfuse(enum fuse_log_level level, const char* format, va_list arg
 
 }  // namespace
 
-std::uint64_t KernelChannel::node_of(InodeId inode) {
-  const InodeRef known = inodes_.find(inode);
-  return known ? raw(known->node()) : 0;
-}
-
-void KernelChannel::removed(InodeId parent, InodeId child, const std::string& name) {
+void KernelChannel::removed(InodeId parent, NodeId child, const std::string& name) {
   fuse_session* session = session_.load();
-  const std::uint64_t at = node_of(parent);
-  if (session == nullptr || at == 0) return;
+  const NodeId at = inodes_.node_for(parent);
+  if (session == nullptr || at == kNoNode) return;
   const int told =
-      fuse_lowlevel_notify_delete(session, at, node_of(child), name.c_str(), name.size());
+      fuse_lowlevel_notify_delete(session, raw(at), raw(child), name.c_str(), name.size());
   // The kernel refuses to drop a directory that it still holds children of; a plain invalidation
   // hides the name all the same.
   if (told != 0 && told != -ENOENT) changed(parent, name);
@@ -99,18 +94,18 @@ void KernelChannel::removed(InodeId parent, InodeId child, const std::string& na
 
 void KernelChannel::changed(InodeId parent, const std::string& name) {
   fuse_session* session = session_.load();
-  const std::uint64_t at = node_of(parent);
-  if (session == nullptr || at == 0) return;
-  (void)fuse_lowlevel_notify_inval_entry(session, at, name.c_str(), name.size());
+  const NodeId at = inodes_.node_for(parent);
+  if (session == nullptr || at == kNoNode) return;
+  (void)fuse_lowlevel_notify_inval_entry(session, raw(at), name.c_str(), name.size());
 }
 
 // The kernel takes a directory for changed only where it has a dentry of that name.
 void KernelChannel::appeared(InodeId parent, const std::string& name) {
   changed(parent, name);
   fuse_session* session = session_.load();
-  const std::uint64_t at = node_of(parent);
-  if (session == nullptr || at == 0) return;
-  (void)fuse_lowlevel_notify_inval_inode(session, at, 0, 0);
+  const NodeId at = inodes_.node_for(parent);
+  if (session == nullptr || at == kNoNode) return;
+  (void)fuse_lowlevel_notify_inval_inode(session, raw(at), 0, 0);
 }
 
 void KernelChannel::attributes_changed(NodeId node) {

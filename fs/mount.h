@@ -27,7 +27,7 @@ class KernelChannel final : public Invalidator, public BackingIds {
   explicit KernelChannel(InodeTable& inodes) : inodes_(inodes) {}
   void attach(fuse_session* session) { session_.store(session); }
 
-  void removed(InodeId parent, InodeId child, const std::string& name) override;
+  void removed(InodeId parent, NodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
   void appeared(InodeId parent, const std::string& name) override;
   // The attributes of `node` are to be asked for again, not its data. Waits for nothing, so it may
@@ -37,9 +37,6 @@ class KernelChannel final : public Invalidator, public BackingIds {
   void close(std::int32_t id) override;
 
  private:
-  // 0, which no node has, where the kernel does not know it.
-  [[nodiscard]] std::uint64_t node_of(InodeId inode);
-
   InodeTable& inodes_;
   std::atomic<fuse_session*> session_{nullptr};
 };

@@ -121,6 +121,7 @@ Result<Child> Filesystem::adopt_new(const Caller& caller, Parent& parent, const 
   const int dir = parent.fd->get();
   const auto attributes = volume_.backing.stat(dir, name);
   if (!attributes) return std::unexpected(attributes.error());
+  if (!has_node(InodeId{attributes->stx_ino})) return fail(EOVERFLOW);
   const auto handle = volume_.backing.handle(dir, name);
   if (!handle) return std::unexpected(handle.error());
   const bool new_unit = parent.match.tree_class != kNoClass && parent.place.unit->is_root();
@@ -298,7 +299,8 @@ Status Filesystem::remove_victim(const Caller& caller, Victim& victim,
     // A descriptor of it would keep the inode.
     volume_.directories.erase(InodeId{victim.attributes.stx_ino});
     if (victim.inode && is_directory(victim.attributes)) {
-      removed_.add(victim.inode->node(), victim.attributes, volume_.clock.wall_now());
+      removed_.add(victim.inode->node(), victim.inode->handle(), victim.attributes,
+                   volume_.clock.wall_now());
     }
     return {};
   }

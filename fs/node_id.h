@@ -13,6 +13,7 @@
 namespace ebbfs {
 
 enum class NodeId : std::uint64_t {};
+inline constexpr NodeId kNoNode{0};
 inline constexpr NodeId kRootNode{raw(kRootInode)};
 
 // Later uses: the top bit, 23 bits of the use, 40 of the number.
@@ -36,6 +37,12 @@ inline constexpr std::uint32_t kUsesMax = (1U << (63 - kNumberBits)) - 2;
 // 512 TiB; what counts its numbers upwards and gets there, as btrfs, uses none again).
 [[nodiscard]] constexpr std::uint32_t uses_of(InodeId inode) {
   return raw(inode) >> kNumberBits == 0 ? kUsesMax : 0;
+}
+
+// Whether a file of this number can be told from all else: the root is 1. No filesystem that keeps
+// its numbers apart has others than these (tmpfs with inode32 comes by 1 after 2^32 files).
+[[nodiscard]] constexpr bool has_node(InodeId inode) {
+  return inode != kRootInode && (raw(inode) & kLaterUse) == 0;
 }
 
 }  // namespace ebbfs

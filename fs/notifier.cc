@@ -18,7 +18,7 @@ void Notifier::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Notifier::removed(InodeId parent, InodeId child, const std::string& name) {
+void Notifier::removed(InodeId parent, NodeId child, const std::string& name) {
   add({News::What::removed, parent, child, name});
 }
 

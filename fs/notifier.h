@@ -27,7 +27,7 @@ class Notifier final : public Invalidator {
   void start() EXCLUDES(mu_);
   void stop() EXCLUDES(mu_);  // what is not told yet is dropped
 
-  void removed(InodeId parent, InodeId child, const std::string& name) override;
+  void removed(InodeId parent, NodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
   void appeared(InodeId parent, const std::string& name) override;
 
@@ -35,7 +35,7 @@ class Notifier final : public Invalidator {
   struct News {
     enum class What : std::uint8_t { removed, changed, appeared } what;
     InodeId parent;
-    InodeId child;
+    NodeId child;
     std::string name;
   };
   void add(News news) EXCLUDES(mu_);

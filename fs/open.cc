@@ -197,6 +197,7 @@ Result<Created> Filesystem::make_temporary(const Caller& caller, NodeId parent_i
   if (!fd) return std::unexpected(fd.error());
   const auto attributes = volume_.backing.stat(fd->get(), "");
   if (!attributes) return std::unexpected(attributes.error());
+  if (!has_node(InodeId{attributes->stx_ino})) return fail(EOVERFLOW);
   const auto handle = volume_.backing.handle(fd->get(), "");
   if (!handle) return std::unexpected(handle.error());
 

@@ -21,14 +21,21 @@ namespace ebbfs {
 class RemovedDirectories {
  public:
   // `attributes`: just before it was removed.
-  void add(NodeId node, Attributes attributes, WallTime now) EXCLUDES(mu_);
-  [[nodiscard]] std::optional<Attributes> find(NodeId node) const EXCLUDES(mu_);
+  void add(NodeId node, const FileHandle& handle, Attributes attributes, WallTime now)
+      EXCLUDES(mu_);
+  // Nothing when the node stands for another inode by now.
+  [[nodiscard]] std::optional<Attributes> find(NodeId node, const FileHandle& handle) const
+      EXCLUDES(mu_);
   void erase(NodeId node) EXCLUDES(mu_);
   [[nodiscard]] bool empty() const { return size_.load(std::memory_order_relaxed) == 0; }
 
  private:
+  struct Last {
+    FileHandle handle;
+    Attributes attributes;
+  };
   mutable Mutex mu_;
-  std::unordered_map<std::uint64_t, Attributes> last_ GUARDED_BY(mu_);  // by raw NodeId
+  std::unordered_map<std::uint64_t, Last> last_ GUARDED_BY(mu_);  // by raw NodeId
   std::atomic<std::size_t> size_{0};  // asked at each FORGET; changed under `mu_`
 };
 

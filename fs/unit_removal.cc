@@ -77,7 +77,8 @@ UnitReaper::Outcome UnitReaper::remove(const UnitRef& unit, BusyProbe& probe, Ju
     forget_contents(unit, *removal.taken, judged);
   }
   last_removal_.store(now().time_since_epoch().count(), std::memory_order_relaxed);
-  removal.tell.removed(judged.place.parent_inode, unit->top(), judged.place.name);
+  removal.tell.removed(judged.place.parent_inode, volume_.inodes.node_for(unit->top()),
+                       judged.place.name);
   if (!removal.taken->git_admin_path.empty()) {
     removal.tell.changed(judged.found.admin->parent_inode, judged.found.admin->id);
   }

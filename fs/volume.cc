@@ -3,6 +3,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "fs/exports.h"
 #include "fs/tree.h"
 
@@ -57,6 +60,47 @@ Result<UnitRef> record_unit(Volume& volume, const Inode::Place& parent, std::str
   return unit;
 }
 
+// What a name stands for.
+struct Sight {
+  Attributes attributes;
+  FileHandle handle;
+  UniqueFd held;  // of it, when looked at closely: while it is open, the number is of this file
+};
+
+// Whether a handle is of the file with this number: each filesystem that ebbfs is mounted over puts
+// the number into it, in 32 or 64 bits. Where that is done otherwise, the answer is no.
+bool names_number(const FileHandle& handle, std::uint64_t number) {
+  for (std::size_t at = 0; at + sizeof(std::uint32_t) <= handle.size; at += sizeof(std::uint32_t)) {
+    std::uint64_t there = 0;
+    std::memcpy(&there, &handle.data[at], std::min<std::size_t>(sizeof there, handle.size - at));
+    if (there == number || (there & 0xFFFF'FFFF) == number) return true;
+  }
+  return false;
+}
+
+// A name is followed twice, and may be renamed in between: the kernel sees to that, but not where
+// it asks for a name that it knows. Then the handle is not the one of the attributes, by which the
+// kernel says who may do what; so it is taken from a descriptor.
+Result<Sight> look_at(const Backing& backing, int dir, const char* name, bool closely) {
+  Sight sight;
+  if (!closely) {
+    const auto attributes = backing.stat(dir, name);
+    if (!attributes) return std::unexpected(attributes.error());
+    if (!backing.on_volume(*attributes)) return fail(EXDEV);
+    const auto handle = backing.handle(dir, name);
+    if (!handle) return std::unexpected(handle.error());
+    if (names_number(*handle, attributes->stx_ino)) return Sight{*attributes, *handle, {}};
+  }
+  auto held = backing.open_at(dir, name, O_PATH | O_NOFOLLOW, 0);
+  if (!held) return std::unexpected(held.error());
+  const auto attributes = backing.stat(held->get(), "");
+  if (!attributes) return std::unexpected(attributes.error());
+  if (!backing.on_volume(*attributes)) return fail(EXDEV);
+  const auto handle = backing.handle(held->get(), "");
+  if (!handle) return std::unexpected(handle.error());
+  return Sight{*attributes, *handle, std::move(*held)};
+}
+
 }  // namespace
 
 Result<UniqueFd> open_by_handle(Volume& volume, const FileHandle& handle, int flags) {
@@ -107,15 +151,15 @@ Result<Inode::Place> place_child(Volume& volume, const Inode::Place& parent, std
 
 Result<Child> look_at_child(Volume& volume, Standpoint& at, int dir, const char* name) {
   for (InodeRef other;; at.look_again()) {
-    const auto attributes = volume.backing.stat(dir, name);
-    if (!attributes) return std::unexpected(attributes.error());
-    if (!volume.backing.on_volume(*attributes)) return fail(EXDEV);
-    const auto handle = volume.backing.handle(dir, name);
-    if (!handle) return std::unexpected(handle.error());
-    const auto place = place_child(volume, at.place(), name, *attributes, *handle, nullptr);
+    const auto sight = look_at(volume.backing, dir, name, static_cast<bool>(other));
+    if (!sight) return std::unexpected(sight.error());
+    const Attributes& attributes = sight->attributes;
+    const InodeId number{attributes.stx_ino};
+    if (!has_node(number)) return fail(EOVERFLOW);
+    const auto place = place_child(volume, at.place(), name, attributes, sight->handle, nullptr);
     if (!place) return std::unexpected(place.error());
-    InodeRef inode = volume.inodes.intern(InodeId{attributes->stx_ino}, *place, at, other);
-    if (inode) return Child{std::move(inode), *attributes};
+    InodeRef inode = volume.inodes.intern(number, *place, at, other);
+    if (inode) return Child{std::move(inode), attributes};
   }
 }
 

@@ -95,7 +95,7 @@ orphan_grace = "5s"
 ttl = "5m"
 )";
 
-void RecordingInvalidator::removed(InodeId, InodeId, const std::string& name) {
+void RecordingInvalidator::removed(InodeId, NodeId, const std::string& name) {
   const MutexLock lock(mu_);
   told_.push_back("removed " + name);
 }
@@ -133,7 +133,7 @@ VolumeRig::~VolumeRig() {
 void VolumeRig::load() {
   parts_ = std::make_unique<Parts>(clock);
   Parts& p = *parts_;
-  p.backing = Backing::open(tree.path()).value();
+  p.backing = open_backing(tree.path()).value();
   p.index = UnitIndex::open(faults).value();
   auto policy = parse_policy(policy_text, "rig.toml");
   ASSERT_TRUE(policy.has_value()) << policy.error().message();

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +33,7 @@ namespace ebbfs {
 class RecordingInvalidator final : public Invalidator {
  public:
   RecordingInvalidator() = default;
-  void removed(InodeId parent, InodeId child, const std::string& name) override;
+  void removed(InodeId parent, NodeId child, const std::string& name) override;
   void changed(InodeId parent, const std::string& name) override;
   void appeared(InodeId parent, const std::string& name) override;
   std::vector<std::string> take();
@@ -105,6 +106,9 @@ class VolumeRig {
   TempTree tree;
   MemStore store;
   FaultStore faults{store};
+  // How a mount gets at its tree.
+  std::function<Result<std::unique_ptr<Backing>>(const std::string&)> open_backing =
+      [](const std::string& directory) { return Backing::open(directory); };
   FakeClock clock;
   FakeProcessTable processes{clock};
   RecordingInvalidator kernel;
