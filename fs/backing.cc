@@ -69,6 +69,7 @@ Result<std::unique_ptr<Backing>> Backing::open(const std::string& directory,
 Status Backing::attach(const std::string& directory, const AccessTimes& access) {
   auto top = open_private_copy(directory, access);
   own_mount_ = top.has_value();
+  strict_access_times_ = access.files == AccessTimes::Of::strictatime;
   if (own_mount_) {
     root_ = std::move(*top);
   } else if (access != AccessTimes{}) {

@@ -54,6 +54,8 @@ class Backing {
   [[nodiscard]] int root() const { return root_.get(); }
   [[nodiscard]] int state_dir() const { return state_dir_.get(); }
   [[nodiscard]] int trash_dir() const { return trash_dir_.get(); }
+  // Each reading of a file counts as an access.
+  [[nodiscard]] bool strict_access_times() const { return strict_access_times_; }
   // Whether `attributes` lie on the volume's own filesystem.
   [[nodiscard]] bool on_volume(const Attributes& attributes) const;
 
@@ -112,6 +114,7 @@ class Backing {
 
  private:
   UniqueFd root_;
+  bool strict_access_times_ = false;
   bool own_mount_ = false;  // root_ is the root of a private copy of the mount
   UniqueFd state_dir_;
   UniqueFd trash_dir_;

@@ -7,7 +7,8 @@
 //   - Who reads and writes is cached, as it can map the file: what is stored through a mapping and
 //     what is written must meet in one place. (Beside a direct writer the kernel writes back whole
 //     pages, and with them what a write has just replaced.) Not with O_DIRECT.
-//   - A reader of a small file is cached, and the kernel keeps its pages after the close.
+//   - A reader of a small file is cached, and the kernel keeps its pages after the close (unless
+//     access times are strict).
 //   - A reader of a larger file passes through to the backing file, but only when no other open
 //     could be caching (none at all, or only passthrough ones).
 //   - While an inode is in cached mode who only writes is cached as well.
@@ -75,7 +76,8 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
       extent.backing_id = opened.backing_id;
     } else {
       extent.mode = OpenMode::cached;
-      opened.keep_cache = !extent.page_cache_stale;
+      // What is read from the kernel's pages is no access on the backing file.
+      opened.keep_cache = !extent.page_cache_stale && !volume_.backing.strict_access_times();
       extent.page_cache_stale = false;
     }
   }

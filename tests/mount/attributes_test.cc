@@ -122,6 +122,18 @@ TEST_P(AccessTimesOfAMount, StayAsTheyAreWithNoatime) {
   for (const time_t seconds : after_reading("noatime")) EXPECT_EQ(seconds, 1000);
 }
 
+// Each by another opening: within one the kernel reads from its cache.
+TEST_P(AccessTimesOfAMount, AreThoseOfTheLastReadingWithStrictatime) {
+  mount({.filesystem = GetParam(), .arguments = {"-o", "strictatime"}});
+  if (IsSkipped()) return;
+  put(at("file"), "x");
+  EXPECT_EQ(get(at("file")), "x");
+  const timespec times[2] = {{.tv_sec = 2000, .tv_nsec = 0}, {.tv_sec = 1000, .tv_nsec = 0}};
+  EXPECT_EQ(::utimensat(AT_FDCWD, at("file").c_str(), times, 0), 0);
+  EXPECT_EQ(get(at("file")), "x");
+  EXPECT_GT(status_of(at("file")).st_atim.tv_sec, 1'600'000'000);
+}
+
 TEST_P(AccessTimesOfAMount, OfDirectoriesStayAsTheyAreWithNodiratime) {
   const auto seen = after_reading("nodiratime");
   if (IsSkipped()) return;
