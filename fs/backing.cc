@@ -9,9 +9,12 @@
 
 #include <cstdio>
 #include <cstring>
+#include <thread>
 
 namespace ebbfs {
 namespace {
+
+constexpr int kTriesForMemory = 20;
 
 Status check(long result) {
   if (result < 0) return fail_errno();
@@ -110,7 +113,13 @@ Result<UniqueFd> Backing::open_handle(const FileHandle& handle, int flags) const
   buffer.head.handle_bytes = handle.size;
   buffer.head.handle_type = handle.type;
   std::memcpy(buffer.head.f_handle, handle.data.data(), handle.size);
-  const int fd = ::open_by_handle_at(root(), &buffer.head, flags | O_CLOEXEC | O_NONBLOCK);
+  // ext4 says ENOMEM, too, where the number is just being given to a new file: soon it is ESTALE.
+  int fd = -1;
+  for (int tries = 0; tries < kTriesForMemory; ++tries) {
+    fd = ::open_by_handle_at(root(), &buffer.head, flags | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 || errno != ENOMEM) break;
+    std::this_thread::yield();
+  }
   if (fd < 0) return fail_errno();
   return UniqueFd(fd);
 }

@@ -6,7 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
+#include <chrono>
 #include <random>
+#include <string_view>
+#include <thread>
+#include <vector>
 
 #include "tests/support/each_filesystem.h"
 
@@ -217,6 +223,50 @@ TEST_P(NumbersUsedAgain, DoNotLeadFromAFileThatIsGoneToTheNewOne) {
   EXPECT_EQ(errno_of(::truncate(old.c_str(), 0)), ESTALE);
   EXPECT_EQ(get(name), "new");
   EXPECT_EQ(status_of(name).st_ino, number);
+}
+
+// Each file holds what no other does. Whoever had one keeps a descriptor by O_PATH, by which it can
+// be opened as long as it has a name.
+TEST_P(NumbersUsedAgain, LeadToNoOtherFileWhileManyAreMadeAndRemoved) {
+  constexpr int kThreads = 4;
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::atomic<int> same{0};
+  std::atomic<int> stale{0};
+  const auto work = [&](unsigned me) {
+    std::minstd_rand random(seed + me);
+    const auto name = [&] { return at(std::to_string(me) + "-" + std::to_string(random() % 8)); };
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+    for (int i = 0; std::chrono::steady_clock::now() < until; ++i) {
+      const std::string path = name();
+      const std::string content = std::to_string(me) + ":" + std::to_string(i);
+      put(path, content);
+      const UniqueFd held = opened(path, O_PATH);
+      if (random() % 2 == 0) {
+        EXPECT_EQ(::unlink(path.c_str()), 0);
+      } else {
+        EXPECT_EQ(::rename(path.c_str(), name().c_str()), 0);
+      }
+      put(name(), content + " once more");
+      const std::string by = "/proc/self/fd/" + std::to_string(held.get());
+      const UniqueFd again(::open(by.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!again.valid()) {
+        EXPECT_EQ(errno, ESTALE);
+        ++stale;
+        continue;
+      }
+      std::array<char, 64> seen{};
+      ASSERT_GT(::read(again.get(), seen.data(), seen.size() - 1), 0);
+      EXPECT_TRUE(std::string_view(seen.data()).starts_with(content)) << content;
+      ++same;
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned me = 0; me < kThreads; ++me) threads.emplace_back(work, me);
+  }
+  EXPECT_GT(same, 0);
+  EXPECT_GT(stale, 0);
 }
 
 TEST_P(Files, StayTheSameWhenRenamedOrReplacedWhileOpen) {
