@@ -416,6 +416,7 @@ void leave_clean(Parts& parts, std::unique_ptr<Mount> mount) {
   stop_senders(parts);
   parts.context->finish_requests();
   mount.reset();
+  parts.filesystem->release_all();
   parts.inodes.clear_lookups();
   journal_policy(parts, EventRecord::Kind::unmounted, "");
   const std::size_t dirty = parts.units->flush(parts.clock.wall_now(), Duration::zero(), true);

@@ -86,6 +86,8 @@ class Filesystem {
                                     bool clear_privileges);
   // Closes and frees `file`, unless the answer is kDefer.
   [[nodiscard]] Status release(const Caller& caller, OpenFile* file);
+  // The same for all that are open: the kernel is gone, and asks for none any more.
+  void release_all();
   [[nodiscard]] Result<std::size_t> read(OpenFile& file, std::span<std::byte> into, off_t offset);
   [[nodiscard]] Result<std::size_t> write(const Caller& caller, OpenFile& file,
                                           std::span<const std::byte> from, off_t offset,

@@ -167,6 +167,20 @@ void InodeTable::forget(NodeId node, std::uint64_t lookups) {
   dead = drop_locked(in, *inode, lookups);
 }
 
+std::vector<InodeRef> InodeTable::all() {
+  std::vector<InodeRef> found;
+  for (Shard& in : shards_) {
+    const MutexLock lock(in.mu);
+    for (Inodes* inodes : {&in.inodes, &in.retired}) {
+      for (auto& [key, inode] : *inodes) {
+        inode.refs_.fetch_add(1, std::memory_order_relaxed);
+        found.push_back(InodeRef(this, &inode));
+      }
+    }
+  }
+  return found;
+}
+
 void InodeTable::clear_lookups() {
   for (Shard& in : shards_) {
     std::vector<Inodes::node_type> dead;

@@ -24,6 +24,7 @@
 #include <memory>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "fs/node_id.h"
 #include "fs/unit_table.h"
@@ -37,6 +38,7 @@ namespace ebbfs {
 // How the kernel has a regular file open (fs/data.cc explains the rules).
 enum class OpenMode : std::uint8_t { none, cached, passthrough };
 
+class OpenFile;
 class Standpoint;
 
 class Inode {
@@ -116,13 +118,14 @@ class Inode {
     std::int64_t size = 0;
     uid_t uid = 0;
     gid_t gid = 0;
-    bool known = false;     // size, uid and gid are right: kept so while the file is open
-    bool unlinked = false;  // no name left; charged until the last release
     std::uint32_t opens = 0;
-    OpenMode mode = OpenMode::none;
     std::uint32_t moded_opens = 0;  // in `mode`
     std::int32_t backing_id = 0;    // of the kernel, while mode is passthrough
-    bool page_cache_stale = false;  // written past the kernel's page cache of this inode
+    OpenMode mode = OpenMode::none;
+    bool known = false;              // size, uid and gid are right: kept so while the file is open
+    bool unlinked = false;           // no name left; charged until the last release
+    bool page_cache_stale = false;   // written past the kernel's page cache of this inode
+    OpenFile* first_open = nullptr;  // of `opens`, each knows the next
   };
   Extent extent GUARDED_BY(size_mu);
 
@@ -223,6 +226,8 @@ class InodeTable {
   // FORGET. A count larger than what was given out is a broken invariant and aborts: the object may
   // be in use under a number that the kernel believes dead.
   void forget(NodeId node, std::uint64_t lookups);
+  // Those that are known now.
+  [[nodiscard]] std::vector<InodeRef> all();
   [[nodiscard]] std::size_t size() const { return size_.load(std::memory_order_relaxed); }
   // Unmounted: nothing is known to the kernel any more.
   void clear_lookups();

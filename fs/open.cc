@@ -88,6 +88,7 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
   if (writable && opened.backing_id > 0) extent.page_cache_stale = true;
   if (file->mode != OpenMode::none) ++extent.moded_opens;
   ++extent.opens;
+  file->enter(extent.first_open);
   if (!extent.known) {
     extent.size = static_cast<std::int64_t>(attributes.stx_size);
     extent.uid = attributes.stx_uid;
@@ -229,6 +230,7 @@ Status Filesystem::release(const Caller& caller, OpenFile* file) {
     if (!size_lock) return std::unexpected(kDefer);
     Inode::Extent& extent = inode.extent;
     unit = inode.unit();
+    file->leave();
     if (file->mode != OpenMode::none && --extent.moded_opens == 0) {
       if (extent.mode == OpenMode::passthrough) backing_ids_.close(extent.backing_id);
       extent.mode = OpenMode::none;
@@ -250,6 +252,18 @@ Status Filesystem::release(const Caller& caller, OpenFile* file) {
   open_files_.fetch_sub(1, std::memory_order_relaxed);
   delete file;
   return {};
+}
+
+void Filesystem::release_all() {
+  if (open_files() == 0) return;
+  constexpr Caller kNobody{.may_block = true};
+  for (const InodeRef& inode : volume_.inodes.all()) {
+    const auto first = [&] {
+      const MutexLock lock(inode->size_mu);
+      return inode->extent.first_open;
+    };
+    while (OpenFile* const file = first()) (void)release(kNobody, file);
+  }
 }
 
 }  // namespace ebbfs

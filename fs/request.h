@@ -42,6 +42,9 @@ struct Entry {
 class OpenFile {
  public:
   OpenFile(UniqueFd fd, InodeRef inode) : fd_(std::move(fd)), inode_(std::move(inode)) {}
+  ~OpenFile() { leave(); }  // where it failed just after, with the lock still held
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] Inode& inode() const { return *inode_; }
 
@@ -49,9 +52,24 @@ class OpenFile {
   bool syncs = false;  // O_SYNC or O_DSYNC: writes wait for the disk
   OpenMode mode = OpenMode::none;
 
+  // Among those of its inode; with its size_mu held.
+  void enter(OpenFile*& first) {
+    next_ = std::exchange(first, this);
+    if (next_ != nullptr) next_->link_ = &next_;
+    link_ = &first;
+  }
+  void leave() {
+    if (link_ == nullptr) return;
+    *link_ = next_;
+    if (next_ != nullptr) next_->link_ = link_;
+    link_ = nullptr;
+  }
+
  private:
   UniqueFd fd_;
   InodeRef inode_;
+  OpenFile* next_ = nullptr;
+  OpenFile** link_ = nullptr;  // what points here
 };
 
 // What the kernel is to do with an open file.

@@ -90,7 +90,7 @@ class FileWorker final : public Worker {
   // A write is no transaction: the kernel hands it over in pieces, and each may have landed.
   static bool is_between(const std::string& before, const std::string& after,
                          const std::string& is) {
-    const auto [least, most] = std::minmax(before.size(), after.size());
+    const auto [least, most] = std::minmax({before.size(), after.size()});
     if (is.size() < least || is.size() > most) return false;
     for (std::size_t i = 0; i < is.size(); ++i) {
       const char was = i < before.size() ? before[i] : '\0';
