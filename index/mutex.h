@@ -42,6 +42,12 @@
 namespace ebbfs {
 
 #ifdef EBBFS_TSAN
+inline constexpr bool kUnderThreadSanitizer = true;
+#else
+inline constexpr bool kUnderThreadSanitizer = false;
+#endif
+
+#ifdef EBBFS_TSAN
 // So that the sanitizer sees who takes which lock after which.
 using PlainMutex = std::mutex;
 #else

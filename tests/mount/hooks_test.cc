@@ -9,6 +9,7 @@
 #include <map>
 #include <thread>
 
+#include "index/mutex.h"
 #include "tests/support/each_filesystem.h"
 #include "tests/support/git.h"
 #include "tests/support/temp_tree.h"
@@ -139,9 +140,12 @@ user = "nobody"
   std::vector<std::string> details;
   for (const json& event : events) details.push_back(event["detail"]);
   std::ranges::sort(details);
-  EXPECT_EQ(details,
-            (std::vector<std::string>{"killed after 1s", "killed by signal 15: two",
-                                      "not run: /nowhere/at/all: No such file or directory"}));
+  // Under the thread sanitizer there is no vfork, so nobody hears why nothing was executed.
+  std::vector<std::string> expected{
+      "killed after 1s", "killed by signal 15: two",
+      kUnderThreadSanitizer ? "exit 127" : "not run: /nowhere/at/all: No such file or directory"};
+  std::ranges::sort(expected);
+  EXPECT_EQ(details, expected);
   EXPECT_TRUE(has_ended()) << "its child went with it";
 }
 
@@ -272,6 +276,7 @@ std::map<std::string, long> wakes(pid_t pid) {
 }
 
 TEST_F(HooksTest, NobodyLooksForWhatNoHookIsAbout) {
+  if (kUnderThreadSanitizer) GTEST_SKIP() << "the sanitizer has a thread that wakes up by itself";
   ASSERT_NO_FATAL_FAILURE(begin("", "1h"));
   if (IsSkipped()) return;
   const auto pid = volume_->json("status")["pid"].get<pid_t>();
