@@ -38,7 +38,7 @@ test_takes_what_fstab_and_mount_say() {
   becomes "-- /mnt/ebs" none /mnt/ebs
   becomes "-- /mnt/ebs" none /mnt/ebs -o defaults,nofail,_netdev,auto,x-systemd.after=a.mount,X-b
   becomes "-- /mnt/ebs" /mnt/ebs /mnt/ebs -n
-  becomes "--backing /tmp -- /mnt/ebs" /tmp /mnt/ebs -o relatime,user=ci -t ebbfs
+  becomes "--backing /tmp -o relatime -- /mnt/ebs" /tmp /mnt/ebs -o relatime,user=ci -t ebbfs
   becomes "--backing /tmp -o rw -- /mnt/ebs" none /mnt/ebs -o rw,backing=/tmp
   becomes "--backing /tmp -- /mnt/ebs" /tmp /mnt/ebs -o backing=/tmp/
   becomes "--policy /etc/p.toml --metrics 127.0.0.1:9 -o nosuid,nodev -- /mnt/ebs" \
