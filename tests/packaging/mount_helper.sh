@@ -50,8 +50,17 @@ test_takes_what_fstab_and_mount_say() {
   becomes "-o ro -- /mnt/ebs" none /mnt/ebs -s -o ro,colour=red
 }
 
+test_remounts_what_is_the_kernels() {
+  local said options=rw,nosuid,remount,ro,relatime,user_id=0,allow_other
+  said=$("$helper" none /mnt/ebs -f -v -o $options 2>&1) || complain "a remount is refused: $said"
+  said=${said//\'/}
+  [[ $said == "mount.ebbfs: mount -i -o remount,rw,nosuid,ro -- /mnt/ebs" ]] ||
+    complain "a remount became: $said"
+}
+
 test_refuses_in_one_line() {
-  refused 1 "cannot be remounted" none /mnt/ebs -o remount,ro
+  refused 1 "policy=/p cannot be changed by a remount" none /mnt/ebs -o remount,policy=/p
+  refused 1 "noatime cannot be changed by a remount" none /mnt/ebs -o remount,ro,noatime
   refused 1 "option not known: colour=red" none /mnt/ebs -o colour=red
   refused 1 "say it once" /tmp /mnt/ebs -o backing=/usr
   refused 1 "a quote is not closed" none /mnt/ebs -o 'policy="/a'

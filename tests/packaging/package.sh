@@ -154,8 +154,13 @@ FSTAB
   inside mount -a || complain "a second mount -a failed"
 
   local said pid
-  said=$(inside mount -o remount,ro /mnt/ebs 2>&1) && complain "it can be remounted"
-  [[ $said == *"cannot be remounted"* ]] || complain "remount said: $said"
+  inside mount -o remount,ro /mnt/ebs || complain "it cannot be made read-only"
+  inside touch /mnt/ebs/file 2>/dev/null && complain "it is read-only, and was written to"
+  inside mount -o remount,rw,noexec /mnt/ebs || complain "it cannot be made writable again"
+  inside touch /mnt/ebs/file || complain "it is not writable again"
+  inside findmnt -n -o OPTIONS /mnt/ebs | grep -q noexec || complain "noexec was lost"
+  said=$(inside mount -o remount,policy=/x.toml /mnt/ebs 2>&1) && complain "it got another policy"
+  [[ $said == *"cannot be changed by a remount"* ]] || complain "remount said: $said"
 
   pid=$(daemon_of /mnt/ebs)
   kill -9 "$pid"
