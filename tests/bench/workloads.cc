@@ -72,7 +72,8 @@ Material make_material(const std::string& directory, const Scale& scale) {
       "export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_DATE='2026-01-01T00:00:00Z' "
       "GIT_COMMITTER_DATE='2026-01-01T00:00:00Z' && cd tree && git init -q -b main && git add . && "
       "git -c user.name=bench -c user.email=bench@localhost commit -q -m files && "
-      "git clone -q --bare . ../repository.git && git -C ../repository.git config gc.auto 0",
+      "git clone -q --bare . ../repository.git && git -C ../repository.git config gc.auto 0 && "
+      "git -C ../repository.git repack -adq",  // as one that came from a server
       directory);
   return {.repository = directory + "/repository.git", .archive = directory + "/tree.tar"};
 }
