@@ -46,7 +46,8 @@ class NumberUsedAgain : public testing::Test {
   std::string made_;  // the last name that was
 };
 
-constexpr const char* kNotUsedAgain = "the filesystem of /tmp uses no number again (ext4 does)";
+constexpr const char* kNotUsedAgain =
+    "/tmp uses no number again (ext4 does), or somebody else has it";
 
 TEST_F(NumberUsedAgain, ReachesTheNewFileByItsNewNodeOnly) {
   ASSERT_TRUE(rig_.write_file("old", "old"));
