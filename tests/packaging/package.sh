@@ -169,6 +169,14 @@ FSTAB
   inside ebbctl status /mnt/ebs >/dev/null || complain "it is not mounted again"
   end_mount /mnt/ebs
   end_mount /mnt/raw-managed
+
+  # Without a line in fstab mount(8) adds what the mount has.
+  mkdir "$root/mnt/by-hand"
+  inside mount -t ebbfs -o noatime /mnt/raw /mnt/by-hand || complain "it is not mounted by hand"
+  inside mount -o remount,ro /mnt/by-hand || complain "with noatime it cannot be made read-only"
+  inside touch /mnt/by-hand/file 2>/dev/null && complain "by hand, it was written to read-only"
+  inside mount -o remount,rw /mnt/by-hand || complain "with noatime it stays read-only"
+  end_mount /mnt/by-hand
 }
 
 # The commands of a page, one after the other in one shell: what stands after "# " or "$ " in blocks
