@@ -132,7 +132,7 @@ void list_directory(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_
     fuse_entry_param param = to_entry_param(listed.entry);
     std::size_t need = 0;
     if (plus) {
-      if (listed.entry.id == NodeId{0}) {
+      if (listed.entry.id == kNoNode) {
         param.attr.st_ino = listed.inode;
         param.attr.st_mode = listed.type;
       }

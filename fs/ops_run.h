@@ -190,7 +190,7 @@ class NotCancelled {
 // What a request is about: the first inode among a handler's arguments, and for calls that take a
 // name there, the first name behind that.
 struct Subject {
-  NodeId inode{};
+  NodeId inode = kNoNode;
   const char* name = nullptr;
 };
 template <typename... Arguments>
@@ -198,9 +198,9 @@ Subject subject_of(RequestKind kind, const Arguments&... arguments) {
   Subject subject;
   const auto look = [&subject]<typename T>(const T& argument) {
     if constexpr (std::is_same_v<T, fuse_ino_t>) {
-      if (subject.inode == NodeId{}) subject.inode = id_of(argument);
+      if (subject.inode == kNoNode) subject.inode = id_of(argument);
     } else if constexpr (std::is_same_v<T, const char*>) {
-      if (subject.inode != NodeId{} && subject.name == nullptr) subject.name = argument;
+      if (subject.inode != kNoNode && subject.name == nullptr) subject.name = argument;
     }
   };
   (look(arguments), ...);

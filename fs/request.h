@@ -29,9 +29,9 @@ struct Caller {
 // Everything changes through this mount, so what was said stays true until we say otherwise.
 inline constexpr double kForeverSeconds = 3600.0;
 
-// The answer to a lookup or to making a name. `id` 0 is a name that does not exist.
+// The answer to a lookup or to making a name. `id` kNoNode is a name that does not exist.
 struct Entry {
-  NodeId id{0};
+  NodeId id = kNoNode;
   std::uint64_t generation = 0;
   Attributes attributes{};
   double entry_seconds = kForeverSeconds;

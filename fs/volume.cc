@@ -82,23 +82,23 @@ bool names_number(const FileHandle& handle, std::uint64_t number) {
 // it asks for a name that it knows. Then the handle is not the one of the attributes, by which the
 // kernel says who may do what; so it is taken from a descriptor.
 Result<Sight> look_at(const Backing& backing, int dir, const char* name, bool closely) {
-  Sight sight;
-  if (!closely) {
-    const auto attributes = backing.stat(dir, name);
+  const auto look = [&backing](int at, const char* which) -> Result<Sight> {
+    const auto attributes = backing.stat(at, which);
     if (!attributes) return std::unexpected(attributes.error());
     if (!backing.on_volume(*attributes)) return fail(EXDEV);
-    const auto handle = backing.handle(dir, name);
+    const auto handle = backing.handle(at, which);
     if (!handle) return std::unexpected(handle.error());
-    if (names_number(*handle, attributes->stx_ino)) return Sight{*attributes, *handle, {}};
+    return Sight{*attributes, *handle, {}};
+  };
+  if (!closely) {
+    auto sight = look(dir, name);
+    if (!sight || names_number(sight->handle, sight->attributes.stx_ino)) return sight;
   }
   auto held = backing.open_at(dir, name, O_PATH | O_NOFOLLOW, 0);
   if (!held) return std::unexpected(held.error());
-  const auto attributes = backing.stat(held->get(), "");
-  if (!attributes) return std::unexpected(attributes.error());
-  if (!backing.on_volume(*attributes)) return fail(EXDEV);
-  const auto handle = backing.handle(held->get(), "");
-  if (!handle) return std::unexpected(handle.error());
-  return Sight{*attributes, *handle, std::move(*held)};
+  auto sight = look(held->get(), "");
+  if (sight) sight->held = std::move(*held);
+  return sight;
 }
 
 }  // namespace

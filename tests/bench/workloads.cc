@@ -111,15 +111,15 @@ void run_git(const Served& served, int round, const Report& report) {
     must(git + "-C " + tree + " rev-parse --git-path index | xargs touch -d " + date,
          served.path());
   };
+  const std::string status = git + "-C " + tree + " status -s";
   date_index("'1 hour'");
-  report({"git status", Unit::milliseconds, 1.8}, timed(git + "-C " + tree + " status -s"));
+  report({"git status", Unit::milliseconds, 1.8}, timed(status));
   report({"grep -r", Unit::milliseconds, 2.0}, timed("grep -r nothing-has-this " + tree + " || :"));
   report({"grep -r, again", Unit::milliseconds},
          timed("grep -r nothing-has-this " + tree + " || :"));
-  report({"git status, again", Unit::milliseconds}, timed(git + "-C " + tree + " status -s"));
+  report({"git status, again", Unit::milliseconds}, timed(status));
   date_index("@1");
-  report({"git status, reading all files", Unit::milliseconds},
-         timed(git + "-C " + tree + " status -s"));
+  report({"git status, reading all files", Unit::milliseconds}, timed(status));
   report({"rm -rf", Unit::milliseconds, 2.5}, timed("rm -rf " + tree));
   must(git + "-C repository.git worktree prune", served.path());
 }

@@ -48,7 +48,7 @@ class Chaos {
         return;
       default: {
         const std::string path = file();
-        if (rig_.at(path) == NodeId{0}) return;
+        if (rig_.at(path) == kNoNode) return;
         OpenFile* const open = rig_.open(path, O_RDWR);
         if (open == nullptr) return;
         (void)rig_.append(open, std::string(static_cast<std::size_t>(pick(9000)), 'x'));

@@ -252,7 +252,7 @@ void disturb(VolumeRig& rig, unsigned seed, const std::vector<int>& mine,
         if (!rig.make_dir(place() + "/d")) (void)rig.rename(place() + "/d", place() + "/d");
         break;
       default: {
-        if (rig.at(path) == NodeId{0}) break;
+        if (rig.at(path) == kNoNode) break;
         OpenFile* const open = rig.open(path, O_RDWR);
         if (open == nullptr) break;
         (void)rig.append(open, std::string(pick(9000), 'x'));

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "fs/virtual_files.h"
 #include "tests/support/volume_rig.h"
@@ -36,6 +37,14 @@ class NumberUsedAgain : public testing::Test {
     }
     return kNoNode;
   }
+  // The nodes of a file that is gone and of one that has its number.
+  std::pair<NodeId, NodeId> removed_and_new_file() {
+    EXPECT_TRUE(rig_.write_file("old", "old"));
+    const NodeId old = rig_.at("old");
+    EXPECT_TRUE(rig_.remove("old"));
+    return {old, made_with_number_of(
+                     old, [&](const auto& name) { ASSERT_TRUE(rig_.write_file(name, "new")); })};
+  }
   Filesystem& fs() { return *rig_.parts().filesystem; }
   template <typename T>
   static Errno error_of(const Result<T>& result) {
@@ -50,11 +59,7 @@ constexpr const char* kNotUsedAgain =
     "/tmp uses no number again (ext4 does), or somebody else has it";
 
 TEST_F(NumberUsedAgain, ReachesTheNewFileByItsNewNodeOnly) {
-  ASSERT_TRUE(rig_.write_file("old", "old"));
-  const NodeId old = rig_.at("old");
-  ASSERT_TRUE(rig_.remove("old"));
-  const NodeId made = made_with_number_of(
-      old, [&](const auto& name) { ASSERT_TRUE(rig_.write_file(name, "new")); });
+  const auto [old, made] = removed_and_new_file();
   if (made == kNoNode) GTEST_SKIP() << kNotUsedAgain;
   EXPECT_NE(made, old);
 
@@ -78,7 +83,7 @@ TEST_F(NumberUsedAgain, ReachesTheNewFileByItsNewNodeOnly) {
 TEST_F(NumberUsedAgain, PutsNothingIntoTheNewDirectoryByTheOldNode) {
   ASSERT_TRUE(rig_.make_dir("old"));
   const NodeId old = rig_.at("old");
-  EXPECT_EQ(rig_.at("old/absent"), NodeId{0}) << "its descriptor is cached now";
+  EXPECT_EQ(rig_.at("old/absent"), kNoNode) << "its descriptor is cached now";
   ASSERT_TRUE(rig_.remove("old"));
   const NodeId made =
       made_with_number_of(old, [&](const auto& name) { ASSERT_TRUE(rig_.make_dir(name)); });
@@ -118,11 +123,7 @@ TEST_F(NumberUsedAgain, RemovesNoLockOfTheNewDirectoryByTheOldNode) {
 }
 
 TEST_F(NumberUsedAgain, IsForgottenUseByUse) {
-  ASSERT_TRUE(rig_.write_file("old", "old"));
-  const NodeId old = rig_.at("old");
-  ASSERT_TRUE(rig_.remove("old"));
-  const NodeId made = made_with_number_of(
-      old, [&](const auto& name) { ASSERT_TRUE(rig_.write_file(name, "new")); });
+  const auto [old, made] = removed_and_new_file();
   if (made == kNoNode) GTEST_SKIP() << kNotUsedAgain;
   fs().forget(old, 2);  // made, and looked up
   EXPECT_EQ(error_of(fs().get_attributes(old, nullptr)), Errno{ESTALE});

@@ -243,7 +243,7 @@ NodeId VolumeRig::at(const std::string& path) {
   NodeId id = kRootNode;
   for (const std::string_view component : components_of(path)) {
     const auto entry = parts_->filesystem->lookup(caller(0), id, std::string(component).c_str());
-    if (!entry || entry->id == NodeId{0}) return NodeId{0};
+    if (!entry || entry->id == kNoNode) return kNoNode;
     entry->inode.add_lookup();
     id = entry->id;
   }
@@ -275,7 +275,7 @@ Status VolumeRig::write_file(const std::string& path, std::string_view content, 
 }
 
 Status VolumeRig::take_lock(const std::string& path, pid_t tid, std::string_view content) {
-  if (at(path) != NodeId{0}) return fail(EEXIST);
+  if (at(path) != kNoNode) return fail(EEXIST);
   return write_file(path, content, tid);
 }
 
