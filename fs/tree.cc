@@ -76,7 +76,13 @@ Result<UniqueFd> open_beneath(int dir, std::string_view path, int flags) {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC | O_NOFOLLOW);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  const long fd = ::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how);
+  // EAGAIN: something was renamed or mounted, wherever, while the kernel went through a "..".
+  constexpr int kAttempts = 1000;
+  long fd = -1;
+  for (int i = 0; i < kAttempts; ++i) {
+    fd = ::syscall(SYS_openat2, dir, name.c_str(), &how, sizeof how);
+    if (fd >= 0 || errno != EAGAIN) break;
+  }
   if (fd < 0) return fail_errno();
   return UniqueFd(static_cast<int>(fd));
 }

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "tests/support/temp_tree.h"
 #include "tests/support/volume_rig.h"
@@ -53,6 +54,18 @@ TEST_F(TreeTest, OpensOnlyBelowAndThroughNoLink) {
   EXPECT_EQ(open_error("link/b"), Errno{ELOOP});
   EXPECT_EQ(open_error("link"), Errno{ELOOP});
   EXPECT_EQ(open_error("absent"), Errno{ENOENT});
+}
+
+// The kernel answers EAGAIN where something was renamed, anywhere, while it went through a "..".
+TEST_F(TreeTest, OpensThroughDotsWhileOthersRename) {
+  tree_.write_file("a/b", "x");
+  const std::jthread renaming([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      stdfs::rename(tree_.at("a/b"), tree_.at("a/c"));
+      stdfs::rename(tree_.at("a/c"), tree_.at("a/b"));
+    }
+  });
+  for (int i = 0; i < 20'000; ++i) ASSERT_EQ(open_error("a/../a/../a"), Errno{0}) << i;
 }
 
 // As when the number of a file that has just gone is used again: the kernel opens none itself here.
