@@ -31,6 +31,12 @@ ControlReply not_yours(const std::string& path, const Owner& owner) {
                  "; only that user and root may change it");
 }
 
+ControlReply only_questions() {
+  return refused(
+      "the mount is read-only here, and this would change something: run ebbctl where it is "
+      "mounted read-write");
+}
+
 std::vector<BlockerView> views_of(const std::vector<Blocker>& blockers) {
   std::vector<BlockerView> views;
   views.reserve(blockers.size());
@@ -53,9 +59,10 @@ std::string sentence(const Report& report) {
 
 }  // namespace
 
-std::string Control::answer(const Caller& caller, std::string_view text) {
+std::string Control::answer(const Caller& caller, std::string_view text, Access access) {
   const auto request = decode_request(text);
   if (!request) return encode(request.error());
+  if (access == Access::read_only && !only_asks(*request)) return encode(only_questions());
   std::string reply = encode(run(caller, *request));
   // What it took is given back at once, and not kept for the next.
   constexpr std::size_t kLarge = 1 << 20;

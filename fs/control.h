@@ -61,8 +61,8 @@ class Control {
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
-  // The reply's text to a request's text.
-  [[nodiscard]] std::string answer(const Caller& caller, std::string_view request);
+  // The reply's text to a request's text. What came by a read-only mount changes nothing.
+  [[nodiscard]] std::string answer(const Caller& caller, std::string_view request, Access access);
   // The state of the volume, with the users that `caller` may see.
   [[nodiscard]] StatusView status_view(const Caller& caller);
 

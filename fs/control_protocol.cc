@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <set>
 
 #include "fs/control_codec.h"
@@ -111,6 +113,19 @@ std::int64_t version_of(const json& message) {
 }
 
 }  // namespace
+
+bool only_asks(const ControlRequest& request) {
+  constexpr std::array kQuestions{command::kStatus,    command::kUnits,     command::kLocks,
+                                  command::kShow,      command::kEvents,    command::kExplain,
+                                  command::kTrace,     command::kHistory,   command::kCheck,
+                                  command::kActivity,  command::kQuotaList, command::kTrashList,
+                                  command::kPolicyShow};
+  constexpr std::array kCanBeDry{command::kExpire, command::kRestore, command::kTrashEmpty};
+  const auto among = [&](const auto& commands) {
+    return std::ranges::find(commands, request.command) != commands.end();
+  };
+  return (among(kQuestions) && !request.repair) || (among(kCanBeDry) && request.dry_run);
+}
 
 ControlReply done(json body) {
   ControlReply reply;

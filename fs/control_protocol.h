@@ -3,12 +3,16 @@
 // The messages between ebbctl and the daemon: one request, one reply, each one JSON object. They
 // travel through the virtual file kControlPath under a mount: open it O_RDWR, write() one request
 // at once, then pread() the reply from offset 0 until end of file. A file serves one exchange only.
+// Where the mount is read-only, open it O_RDONLY and hand the request over by ioctl(2) with
+// control_ioctl(size) instead: it may ask, but change nothing.
 // Bodies of replies are the views of control_status.h and control_views.h. Values only; pure.
 //
 // Versioning: a request names kControlVersion and the daemon answers its own version only. Unknown
 // keys of a request are refused, for an option must not be passed over (think of dry_run); unknown
 // keys of a reply are passed over, so that a reply may grow without a new version.
 #pragma once
+
+#include <sys/ioctl.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +32,15 @@ inline constexpr std::string_view kControlDirectory = ".ebbfs";
 inline constexpr std::string_view kControlName = "control";
 inline constexpr std::string_view kControlPath = ".ebbfs/control";
 inline constexpr std::size_t kRequestMax = 64 * 1024;  // bytes
+
+// The ioctl(2) that carries a request of `size` bytes, 1 to kIoctlRequestMax.
+inline constexpr std::size_t kIoctlRequestMax = _IOC_SIZEMASK;
+[[nodiscard]] constexpr unsigned control_ioctl(std::size_t size) {
+  return static_cast<unsigned>(_IOC(_IOC_WRITE, 0xEB, 1, size));
+}
+
+// What a request may do by the way on which it came.
+enum class Access : std::uint8_t { read_write, read_only };
 
 // ControlRequest::command, and what each takes and answers.
 namespace command {
@@ -150,6 +163,9 @@ struct ControlReply {
 [[nodiscard]] bool valid_volume_path(std::string_view path);
 // Whether `path` is `directory` or lies below it; everything lies below "".
 [[nodiscard]] bool path_within(std::string_view path, std::string_view directory);
+
+// Whether the request changes nothing, whatever the answer.
+[[nodiscard]] bool only_asks(const ControlRequest& request);
 
 // May exceed kRequestMax with a very long path; the sender checks.
 [[nodiscard]] std::string encode(const ControlRequest& request);

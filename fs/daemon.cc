@@ -341,8 +341,8 @@ std::expected<void, std::string> build_service(const Options& options, Parts& pa
       *parts.volume, *parts.filesystem, *parts.reaper, *parts.trash, *parts.evictor, *parts.census,
       *parts.checker, *parts.explainer, parts.tracer, std::move(facts));
   parts.virtual_files = std::make_unique<VirtualFiles>(
-      [&control = *parts.control](const Caller& caller, std::string_view request) {
-        return control.answer(caller, request);
+      [&control = *parts.control](const Caller& caller, std::string_view request, Access access) {
+        return control.answer(caller, request, access);
       });
   parts.workers = std::make_unique<Workers>(kWorkers);
   parts.context = std::unique_ptr<OpsContext>(new OpsContext{

@@ -91,22 +91,27 @@ void op_read(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offse
   Reply(request).data(std::span(into).first(*count));
 }
 
-void op_control_write(fuse_req_t request, const char* buffer, std::size_t size,
-                      fuse_file_info* info) {
+// `answer(reply, size)` when the request has been answered.
+template <typename Answer>
+void ask_control(fuse_req_t request, std::string text, fuse_file_info* info, Access access,
+                 Answer answer) {
   OpsContext& context = context_of(request);
   const Caller caller = caller_of(request);
-  context.workers.run([&context, caller, &exchange = exchange_of(info), reply = Reply(request),
-                       text = std::string(buffer, size)]() mutable {
-    const auto written =
-        guarded([&] { return exchange.write(context.virtual_files.answer(), caller, text); });
-    if (!written) return reply.error(written.error());
-    reply.written(text.size());
+  context.workers.run([&context, caller, access, answer, &exchange = exchange_of(info),
+                       reply = Reply(request), text = std::move(text)]() mutable {
+    const auto asked =
+        guarded([&] { return exchange.ask(context.virtual_files.answer(), caller, text, access); });
+    if (!asked) return reply.error(asked.error());
+    answer(reply, text.size());
   });
 }
 
 void op_write(fuse_req_t request, fuse_ino_t inode, const char* buffer, std::size_t size,
               off_t offset, fuse_file_info* info) {
-  if (id_of(inode) == kVirtualControl) return op_control_write(request, buffer, size, info);
+  if (id_of(inode) == kVirtualControl) {
+    return ask_control(request, std::string(buffer, size), info, Access::read_write,
+                       [](Reply& reply, std::size_t count) { reply.written(count); });
+  }
   const bool clear = info->kill_suidgid != 0;
   OpenFile* file = &file_of(info);
   const auto write = [=](Filesystem& fs, const Caller& caller, std::span<const std::byte> from) {
@@ -164,6 +169,16 @@ void op_lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_fil
   Reply(request).position(context_of(request).filesystem.seek(file_of(info), offset, whence));
 }
 
+// Only the control file has any. ENOSYS is what the kernel makes ENOTTY of.
+void op_ioctl(fuse_req_t request, fuse_ino_t inode, unsigned command, void*, fuse_file_info* info,
+              unsigned flags, const void* in, std::size_t in_size, std::size_t) {
+  const bool ours = id_of(inode) == kVirtualControl && (flags & FUSE_IOCTL_DIR) == 0 &&
+                    in_size > 0 && command == control_ioctl(in_size);
+  if (!ours) return Reply(request).error(Errno{ENOSYS});
+  ask_control(request, std::string(static_cast<const char*>(in), in_size), info, Access::read_only,
+              [](Reply& reply, std::size_t) { reply.controlled(); });
+}
+
 }  // namespace
 
 void add_data_operations(fuse_lowlevel_ops& table) {
@@ -177,6 +192,7 @@ void add_data_operations(fuse_lowlevel_ops& table) {
   table.fsyncdir = kCounted<RequestKind::fsyncdir, op_fsyncdir>;
   table.fallocate = kCounted<RequestKind::fallocate, op_fallocate>;
   table.copy_file_range = kCounted<RequestKind::copy_file_range, op_copy_file_range>;
+  table.ioctl = kCounted<RequestKind::ioctl, op_ioctl>;
   table.lseek = kCounted<RequestKind::lseek, op_lseek>;
 }
 

@@ -109,6 +109,7 @@ class Reply {
     if (!count) return error(count.error());
     fuse_reply_write(take(), *count);
   }
+  void controlled() { fuse_reply_ioctl(take(), 0, nullptr, 0); }
   void xattr_size(std::size_t size) { fuse_reply_xattr(take(), size); }
   void link_target(const Result<std::string>& target) {
     if (!target) return error(target.error());

@@ -41,6 +41,7 @@ enum class RequestKind : std::uint8_t {
   fsync,
   fallocate,
   copy_file_range,
+  ioctl,
   lseek,
   statfs,
   getxattr,
@@ -53,11 +54,11 @@ inline constexpr auto kRequestKinds = static_cast<std::size_t>(RequestKind::remo
 // As in fuse.h of the kernel, in lower case.
 [[nodiscard]] constexpr std::string_view to_string(RequestKind kind) {
   constexpr std::array<std::string_view, kRequestKinds> kNames{
-      "lookup",      "forget",   "getattr",    "statx",           "setattr", "readlink", "mknod",
-      "mkdir",       "symlink",  "link",       "unlink",          "rmdir",   "rename",   "readdir",
-      "readdirplus", "fsyncdir", "open",       "create",          "tmpfile", "release",  "read",
-      "write",       "fsync",    "fallocate",  "copy_file_range", "lseek",   "statfs",   "getxattr",
-      "listxattr",   "setxattr", "removexattr"};
+      "lookup",      "forget",    "getattr",   "statx",           "setattr", "readlink", "mknod",
+      "mkdir",       "symlink",   "link",      "unlink",          "rmdir",   "rename",   "readdir",
+      "readdirplus", "fsyncdir",  "open",      "create",          "tmpfile", "release",  "read",
+      "write",       "fsync",     "fallocate", "copy_file_range", "ioctl",   "lseek",    "statfs",
+      "getxattr",    "listxattr", "setxattr",  "removexattr"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <ctime>
 
-#include "fs/control_protocol.h"
-
 namespace ebbfs {
 
 VirtualFiles::VirtualFiles(Answer answer)
@@ -42,15 +40,15 @@ Result<Attributes> VirtualFiles::attributes(NodeId inode) const {
   return a;
 }
 
-Status VirtualFiles::Exchange::write(const Answer& answer, const Caller& caller,
-                                     std::string_view text) {
+Status VirtualFiles::Exchange::ask(const Answer& answer, const Caller& caller,
+                                   std::string_view text, Access access) {
   if (text.size() > kRequestMax) return fail(EMSGSIZE);
   {
     const MutexLock lock(mu_);
     if (asked_) return fail(EBUSY);
     asked_ = true;
   }
-  std::string reply = answer(caller, text);
+  std::string reply = answer(caller, text, access);
   const MutexLock lock(mu_);
   reply_ = std::move(reply);
   return {};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The virtual directory `.ebbfs` in the root of the mount, and `control` in it: one exchange per
-// open file, a JSON request written, a JSON reply read. Not on the volume; absent from readdir of
-// the root, so that `rm -rf` and `git status` do not meet it.
+// open file, a JSON request written (or, on a read-only mount, handed over by ioctl), a JSON reply
+// read. Not on the volume; absent from readdir of the root, so that `rm -rf` and `git status` do
+// not meet it.
 //
 // Threading: all from any thread.
 #pragma once
@@ -13,6 +14,7 @@
 #include <string_view>
 
 #include "fs/backing.h"
+#include "fs/control_protocol.h"
 #include "fs/filesystem.h"
 #include "index/mutex.h"
 #include "index/result.h"
@@ -26,7 +28,8 @@ class VirtualFiles {
  public:
   // `answer` runs a request (JSON text, as from `caller`) and returns the reply; it may take long
   // and is called without locks.
-  using Answer = std::function<std::string(const Caller& caller, std::string_view request)>;
+  using Answer =
+      std::function<std::string(const Caller& caller, std::string_view request, Access access)>;
   explicit VirtualFiles(Answer answer);
 
   [[nodiscard]] static bool owns(NodeId inode) { return raw(inode) >= raw(kVirtualDirectory); }
@@ -40,7 +43,8 @@ class VirtualFiles {
   // beyond).
   class Exchange {
    public:
-    [[nodiscard]] Status write(const Answer& answer, const Caller& caller, std::string_view text);
+    [[nodiscard]] Status ask(const Answer& answer, const Caller& caller, std::string_view text,
+                             Access access);
     // Up to `size` bytes of the reply from `offset` on; empty at its end. EINVAL before a request.
     [[nodiscard]] Result<std::string> read(std::size_t size, off_t offset) const;
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -57,20 +58,30 @@ std::string working_directory() {
   return shell != nullptr && *shell == '/' ? shell : "";
 }
 
-Result<UniqueFd> open_control(const std::string& mount) {
+Result<UniqueFd> open_control(const std::string& mount, int mode) {
   const auto directory = open_control_directory(mount);
   if (!directory) return std::unexpected(directory.error());
   const auto fuse = on_fuse(directory->get());
   if (!fuse) return std::unexpected(fuse.error());
   if (!*fuse) return fail(ENOENT);
   const std::string name(kControlName);
-  UniqueFd fd(::openat(directory->get(), name.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd fd(::openat(directory->get(), name.c_str(), mode | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return fail_errno();
   return fd;
 }
 
+// By a mount, or a part of one, that is read-only.
+Result<std::string> exchange_read_only(const std::string& mount, const std::string& request) {
+  if (request.size() > kIoctlRequestMax) return fail(EMSGSIZE);
+  const auto fd = open_control(mount, O_RDONLY);
+  if (!fd) return std::unexpected(fd.error());
+  if (::ioctl(fd->get(), control_ioctl(request.size()), request.data()) != 0) return fail_errno();
+  return read_whole(fd->get());
+}
+
 Result<std::string> exchange(const std::string& mount, const std::string& request) {
-  const auto fd = open_control(mount);
+  const auto fd = open_control(mount, O_RDWR);
+  if (!fd && fd.error() == Errno{EROFS}) return exchange_read_only(mount, request);
   if (!fd) return std::unexpected(fd.error());
   ssize_t written = 0;
   do {
@@ -94,6 +105,13 @@ ControlReply explain(const std::string& mount, Errno error) {
     case EACCES:
     case EPERM:
       return refused(fmt::format("{}/{}: no permission to ask: run as root", mount, kControlPath));
+    case EMSGSIZE:
+      return misused("PATH is too long");
+    case ENOTTY:
+      return refused(fmt::format(
+          "{} is read-only, and its daemon of an older version: run ebbctl where it is mounted "
+          "read-write",
+          mount));
     default:
       return refused(fmt::format("{}/{}: {}", mount, kControlPath, std::strerror(code(error))));
   }

@@ -53,6 +53,34 @@ TEST(ControlRequest, NamesOnlyTheOptionsItUses) {
   EXPECT_EQ(decode_request(encode(request)), request);
 }
 
+TEST(ControlRequest, OnlyAsksUnlessItMayChangeSomething) {
+  const auto asks = [](std::string_view name, bool dry_run = false, bool repair = false) {
+    ControlRequest request;
+    request.command = name;
+    request.dry_run = dry_run;
+    request.repair = repair;
+    return only_asks(request);
+  };
+  for (const std::string_view question :
+       {command::kStatus, command::kUnits, command::kLocks, command::kShow, command::kEvents,
+        command::kExplain, command::kTrace, command::kHistory, command::kActivity,
+        command::kQuotaList, command::kCheck, command::kTrashList, command::kPolicyShow}) {
+    EXPECT_TRUE(asks(question)) << question;
+  }
+  for (const std::string_view change :
+       {command::kPin, command::kUnpin, command::kQuotaSet, command::kQuotaClear, command::kResume,
+        command::kPolicyReload, std::string_view("of a later version")}) {
+    EXPECT_FALSE(asks(change)) << change;
+    EXPECT_FALSE(asks(change, true)) << change;
+  }
+  for (const std::string_view change :
+       {command::kExpire, command::kRestore, command::kTrashEmpty}) {
+    EXPECT_FALSE(asks(change)) << change;
+    EXPECT_TRUE(asks(change, true)) << change;
+  }
+  EXPECT_FALSE(asks(command::kCheck, false, true));
+}
+
 TEST(ControlRequest, CarriesAPathOfAnyBytes) {
   ControlRequest request;
   request.command = command::kShow;

@@ -3,10 +3,15 @@
 // The state directory of the volume and the control file, as seen through a real mount.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ioctl.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <memory>
+
+#include "fs/control_protocol.h"
 #include "tests/support/each_filesystem.h"
+#include "tests/support/temp_tree.h"
 
 namespace ebbfs::test {
 namespace {
@@ -87,6 +92,52 @@ TEST_F(VirtualDirectory, AnswersNonsenseWithAnErrorAndGoesOn) {
   char byte = 0;
   EXPECT_EQ(errno_of(::pread(unasked.get(), &byte, 1, 0)), EINVAL);
   EXPECT_EQ(volume_->ebbctl("status").exit_code, 0);
+}
+
+// As a container is given it with `-v …:ro`.
+TEST_F(VirtualDirectory, AnswersWhereTheMountIsReadOnlyButChangesNothing) {
+  ASSERT_EQ(shell("mkdir -p worktrees/a", volume_->path()).exit_code, 0);
+  const TempTree elsewhere;
+  const std::string bound = elsewhere.path();
+  ASSERT_EQ(shell("mount --bind " + volume_->path() + " " + bound).exit_code, 0);
+  const std::shared_ptr<const void> unbound(
+      nullptr, [&](auto) { EXPECT_EQ(shell("umount " + bound).exit_code, 0); });
+  ASSERT_EQ(shell("mount -o remount,bind,ro " + bound).exit_code, 0);
+  const auto ebbctl = [&](const std::string& words) {
+    return shell("$EBBFS_BIN_DIR/ebbctl " + words, bound);
+  };
+  for (const char* const question :
+       {"status", "units --json", "locks", "show worktrees/a", "quota list", "trash list", "events",
+        "explain", "policy show", "check", "expire --dry-run worktrees/a"}) {
+    const Ran ran = ebbctl(question);
+    EXPECT_EQ(ran.exit_code, 0) << question << ": " << ran.out;
+  }
+  for (const char* const change :
+       {"pin worktrees/a", "expire worktrees/a", "quota set unit:worktrees/a --bytes 1M",
+        "policy reload", "resume", "check --repair", "trash empty"}) {
+    const Ran ran = ebbctl(change);
+    EXPECT_EQ(ran.exit_code, 1) << change << ": " << ran.out;
+    EXPECT_NE(ran.out.find("the mount is read-only here"), std::string::npos) << ran.out;
+  }
+  EXPECT_EQ(volume_->ebbctl("pin worktrees/a").exit_code, 0);
+}
+
+TEST_F(VirtualDirectory, TakesNoOtherIoctl) {
+  put(at("file"), "x");
+  const std::string question = R"({"version": 1, "command": "status"})";
+  const auto call = [](const UniqueFd& fd, unsigned command, const std::string& text) {
+    return errno_of(::ioctl(fd.get(), command, text.data()));
+  };
+  const UniqueFd file = opened(at("file"), O_RDONLY);
+  EXPECT_EQ(call(file, control_ioctl(question.size()), question), ENOTTY);
+  const UniqueFd directory = opened(at(".ebbfs"), O_RDONLY | O_DIRECTORY);
+  EXPECT_EQ(call(directory, control_ioctl(question.size()), question), ENOTTY);
+  const UniqueFd control = opened(at(".ebbfs/control"), O_RDONLY);
+  EXPECT_EQ(call(control, _IOW(0xEB, 2, int), question), ENOTTY);
+  EXPECT_EQ(call(control, _IOR(0xEB, 1, int), question), ENOTTY);
+  EXPECT_EQ(call(control, control_ioctl(0), question), ENOTTY);
+  EXPECT_EQ(call(control, control_ioctl(question.size()), question), 0);
+  EXPECT_EQ(call(control, control_ioctl(question.size()), question), EBUSY);
 }
 
 TEST_F(VirtualDirectory, IsReachedFromBelowAndByPath) {
