@@ -291,8 +291,14 @@ MountedVolume::Counted MountedVolume::count(const std::string& relative) const {
 }
 
 MountedVolume::Counted MountedVolume::charged(std::optional<uid_t> user) const {
-  const nlohmann::json status = asked(command::kStatus);
-  if (!status.is_object() || status.value("provisional", true)) return {.bytes = -1, .inodes = -1};
+  nlohmann::json status;
+  const bool counted = eventually(
+      [&] {
+        status = asked(command::kStatus);
+        return status.is_object() && !status.value("provisional", true);
+      },
+      15s);
+  if (!counted) return {.bytes = -1, .inodes = -1};
   Counted charged;
   for (const auto& each : status["users"]) {
     if (user && each["uid"] != *user) continue;

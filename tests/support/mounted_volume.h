@@ -97,7 +97,8 @@ class MountedVolume {
     }
   };
   [[nodiscard]] Counted count(const std::string& relative = "") const;
-  // What ebbfs says it holds, of everybody or of one user; -1 while it is not exact.
+  // What ebbfs says it holds, of everybody or of one user, as soon as it is exact; -1 where it does
+  // not come to be.
   [[nodiscard]] Counted charged(std::optional<uid_t> user = {}) const;
   // Whether charged() comes to equal count(): files are released a little after their close.
   [[nodiscard]] bool counts_right() const;
