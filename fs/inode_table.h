@@ -125,6 +125,7 @@ class Inode {
     bool known = false;              // size, uid and gid are right: kept so while the file is open
     bool unlinked = false;           // no name left; charged until the last release
     bool page_cache_stale = false;   // written past the kernel's page cache of this inode
+    bool mapped_below = false;       // who reads and writes had it in passthrough mode
     OpenFile* first_open = nullptr;  // of `opens`, each knows the next
   };
   Extent extent GUARDED_BY(size_mu);

@@ -10,10 +10,13 @@
 //   - A reader of a small file is cached, and the kernel keeps its pages after the close (unless
 //     access times are strict).
 //   - A reader of a larger file passes through to the backing file, but only when no other open
-//     could be caching (none at all, or only passthrough ones).
+//     could be caching (none at all, or only passthrough ones), and when it has no holes: a mapping
+//     made beside it would fill them without asking for room.
 //   - While an inode is in cached mode who only writes is cached as well.
 //   - While an inode is in passthrough mode every further open must carry passthrough too; a writer
 //     then is direct and passthrough at once: writes come to us, mmap goes to the backing file.
+//     Such a mapping outlives the close, of which the kernel tells at once, and all that lasts is
+//     that it knows the inode: so from then on until FORGET each open passes through.
 #include <fcntl.h>
 
 #include "fs/credentials.h"
@@ -32,6 +35,11 @@ int backing_flags(int flags) {
 
 // Or cuts.
 bool writes(int flags) { return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0; }
+
+bool has_holes(const Attributes& attributes) {
+  constexpr std::uint64_t kBlock = 512;
+  return attributes.stx_blocks * kBlock < attributes.stx_size;
+}
 
 }  // namespace
 
@@ -62,30 +70,30 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
   file->writable = writable;
   const bool large =
       passthrough_from_ >= 0 && static_cast<std::int64_t>(attributes.stx_size) >= passthrough_from_;
+  const bool may_pass = large && !writable && !has_holes(attributes);
+  if (extent.opens == 0 && (may_pass || extent.mapped_below)) {
+    extent.backing_id = backing_ids_.open(file->fd());
+    if (extent.backing_id > 0) extent.mode = OpenMode::passthrough;
+  }
   if (extent.mode == OpenMode::passthrough) {
     opened.backing_id = extent.backing_id;
     opened.direct_io = writable;
   } else if (writable && direct) {
     opened.direct_io = true;
   } else {
-    if (extent.opens == 0 && large && !writable) {
-      opened.backing_id = backing_ids_.open(file->fd());
-    }
-    if (opened.backing_id > 0) {
-      extent.mode = OpenMode::passthrough;
-      extent.backing_id = opened.backing_id;
-    } else {
-      extent.mode = OpenMode::cached;
-      // What is read from the kernel's pages is no access on the backing file.
-      opened.keep_cache = !extent.page_cache_stale && !volume_.backing.strict_access_times();
-      extent.page_cache_stale = false;
-    }
+    extent.mode = OpenMode::cached;
+    // What is read from the kernel's pages is no access on the backing file.
+    opened.keep_cache = !extent.page_cache_stale && !volume_.backing.strict_access_times();
+    extent.page_cache_stale = false;
   }
   file->mode = opened.backing_id > 0 ? OpenMode::passthrough
                : opened.direct_io    ? OpenMode::none
                                      : OpenMode::cached;
   // Mapped writes of a passthrough file never meet the kernel's cache of this inode.
-  if (writable && opened.backing_id > 0) extent.page_cache_stale = true;
+  if (writable && opened.backing_id > 0) {
+    extent.page_cache_stale = true;
+    extent.mapped_below |= (flags & O_ACCMODE) == O_RDWR;
+  }
   if (file->mode != OpenMode::none) ++extent.moded_opens;
   ++extent.opens;
   file->enter(extent.first_open);

@@ -165,6 +165,58 @@ TEST_P(Mmap, NothingIsLostOfWritesAndStoresToTheSamePages) {
   }
 }
 
+// The kernel tells of the close at once, though the mapping, by the backing file, goes on.
+TEST_P(Mmap, MadeByAWriterBesideAReaderIsSeenByAllWhoComeAfterBothHaveClosed) {
+  std::string content = pattern(kLarge);
+  put(at("file"), content);
+  UniqueFd reader = opened(at("file"), O_RDONLY);
+  UniqueFd writer = opened(at("file"), O_RDWR);
+  const Mapping early(writer.get(), kLarge, PROT_READ | PROT_WRITE, MAP_SHARED);
+  ASSERT_TRUE(early.valid());
+  writer.reset();
+  reader.reset();
+  const auto store = [&](const Mapping& mapping, std::size_t where, const std::string& text) {
+    text.copy(mapping.get() + where, text.size());
+    content.replace(where, text.size(), text);
+  };
+  store(early, 100, "before");
+  const UniqueFd late = opened(at("file"), O_RDWR);
+  EXPECT_TRUE(get(at("file")) == content);
+  store(early, 200, "after");
+  EXPECT_TRUE(get(at("file")) == content);
+  // To one page each by its own mapping, neither of which may be written back over the other.
+  const Mapping other(late.get(), kLarge, PROT_READ | PROT_WRITE, MAP_SHARED);
+  ASSERT_TRUE(other.valid());
+  store(early, 300, "early");
+  store(other, 400, "other");
+  EXPECT_EQ(::msync(early.get(), kLarge, MS_SYNC), 0);
+  EXPECT_EQ(::msync(other.get(), kLarge, MS_SYNC), 0);
+  EXPECT_TRUE(early.text() == content);
+  EXPECT_TRUE(other.text() == content);
+  EXPECT_TRUE(get(at("file")) == content);
+}
+
+// Else they would fill the volume past its reserve, as nobody is asked for the room.
+TEST_P(Mmap, StoresIntoTheHolesOfAFileThatIsReadComeAsWrites) {
+  ASSERT_EQ(shell("truncate -s 1M file", volume_->path()).exit_code, 0);
+  const UniqueFd reader = opened(at("file"), O_RDONLY);
+  const UniqueFd writer = opened(at("file"), O_RDWR);
+  const Mapping mapping(writer.get(), kLarge, PROT_READ | PROT_WRITE, MAP_SHARED);
+  ASSERT_TRUE(mapping.valid());
+  const auto writes = [&] {
+    int count = 0;
+    const nlohmann::json status = volume_->json("status");
+    for (const auto& each : status["requests"]) {
+      if (each["op"] == "write") count = each["count"];
+    }
+    return count;
+  };
+  const int before = writes();
+  mapping.get()[kLarge / 2] = 'x';
+  ASSERT_EQ(::msync(mapping.get(), kLarge, MS_SYNC), 0);
+  EXPECT_GT(writes(), before);
+}
+
 // A small file is cached by the kernel while it grows past what passes through.
 TEST_P(Mmap, AFileThatGrowsWhileItIsReadStaysRightForNewReaders) {
   put(at("file"), pattern(kSmall));
