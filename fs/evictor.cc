@@ -47,12 +47,6 @@ std::string space_text(const SpaceReading& reading, const VolumeRule& rule) {
          ", reserve " + format_threshold(rule.reserve);
 }
 
-std::optional<Bytes> mark_in_bytes(const Threshold& mark, Bytes total) {
-  if (mark.bytes) return mark.bytes;
-  if (!mark.fraction) return std::nullopt;
-  return Bytes{static_cast<std::int64_t>(static_cast<double>(total.n) * *mark.fraction)};
-}
-
 Evictor::Evictor(Volume& volume, Trash& trash, Reaper& reaper, SpaceGate& gate, Invalidator& tell,
                  HoldsWork holds_work)
     : volume_(volume),

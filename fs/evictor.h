@@ -154,7 +154,4 @@ class Evictor {
 // "92.1 % of bytes and 3.0 % of inodes used, 1.2 GiB free; marks 85% and 75%, reserve 1%".
 [[nodiscard]] std::string space_text(const SpaceReading& reading, const VolumeRule& rule);
 
-// What a mark is on a volume of `total`; nothing where it is one of inodes only.
-[[nodiscard]] std::optional<Bytes> mark_in_bytes(const Threshold& mark, Bytes total);
-
 }  // namespace ebbfs

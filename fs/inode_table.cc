@@ -51,18 +51,19 @@ InodeRef InodeTable::find(InodeId id) {
   Shard& in = shard(id);
   const MutexLock lock(in.mu);
   const auto found = in.inodes.find(raw(id));
-  if (found == in.inodes.end()) return {};
-  found->second.refs_.fetch_add(1, std::memory_order_relaxed);
-  return {this, &found->second};
+  return found == in.inodes.end() ? InodeRef() : hold(found->second);
 }
 
 InodeRef InodeTable::find(NodeId node) {
   Shard& in = shard(number_of(node));
   const MutexLock lock(in.mu);
   Inode* inode = known(in, node);
-  if (inode == nullptr) return {};
-  inode->refs_.fetch_add(1, std::memory_order_relaxed);
-  return {this, inode};
+  return inode == nullptr ? InodeRef() : hold(*inode);
+}
+
+InodeRef InodeTable::hold(Inode& inode) {
+  inode.refs_.fetch_add(1, std::memory_order_relaxed);
+  return {this, &inode};
 }
 
 NodeId InodeTable::node_for(InodeId id) {
@@ -81,25 +82,23 @@ Inode* InodeTable::known(Shard& in, NodeId node) {
 InodeRef InodeTable::intern(InodeId id, const Inode::Place& place, const Standpoint* from,
                             InodeRef* other) {
   for (;;) {
-    Inode* inode = nullptr;
+    InodeRef ref;
     {
       Shard& in = shard(id);
       const MutexLock lock(in.mu);
       // Who moves it from now on finds it here.
       if (from != nullptr && !from->holds()) return {};
       const auto [entry, made] = in.inodes.try_emplace(raw(id), id, free_use(in, id), place);
-      inode = &entry->second;
-      inode->refs_.fetch_add(1, std::memory_order_relaxed);
+      ref = hold(entry->second);
       if (made) {
         size_.fetch_add(1, std::memory_order_relaxed);
-        return {this, inode};
+        return ref;
       }
     }
-    InodeRef ref(this, inode);
     const Inode::Bound bound = ref->bind(place, from);
     if (bound == Inode::Bound::yes) return ref;
     if (bound == Inode::Bound::from_elsewhere) return {};
-    if (other != nullptr && other->inode_ != inode) {
+    if (other != nullptr && other->inode_ != ref.inode_) {
       *other = std::move(ref);
       return {};
     }
@@ -173,8 +172,7 @@ std::vector<InodeRef> InodeTable::all() {
     const MutexLock lock(in.mu);
     for (Inodes* inodes : {&in.inodes, &in.retired}) {
       for (auto& [key, inode] : *inodes) {
-        inode.refs_.fetch_add(1, std::memory_order_relaxed);
-        found.push_back(InodeRef(this, &inode));
+        found.push_back(hold(inode));
       }
     }
   }

@@ -247,6 +247,8 @@ class InodeTable {
   [[nodiscard]] InodeRef intern(InodeId id, const Inode::Place& place, const Standpoint* from,
                                 InodeRef* other);
   [[nodiscard]] static Inode* known(Shard& shard, NodeId node) REQUIRES(shard.mu);
+  // One more reference; of an inode whose shard's mutex is held, so that it cannot die meanwhile.
+  [[nodiscard]] InodeRef hold(Inode& inode);
   // Of `id`, such that no retired object has the node: retire() leaves one.
   [[nodiscard]] static std::uint32_t free_use(Shard& shard, InodeId id) REQUIRES(shard.mu);
   // `inode` no longer has its number: false where that leaves no node for who has it now.

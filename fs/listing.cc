@@ -14,6 +14,7 @@
 #include "fs/directory_reader.h"
 #include "fs/user_names.h"
 #include "fs/whole_number.h"
+#include "policy/space.h"
 
 namespace ebbfs {
 namespace {

@@ -5,8 +5,8 @@
 #include <map>
 #include <utility>
 
-#include "fs/evictor.h"
 #include "fs/explainer.h"
+#include "policy/space.h"
 
 namespace ebbfs {
 namespace {

@@ -8,13 +8,14 @@ namespace {
 
 enum class Of : std::uint8_t { bytes, inodes };
 
+std::int64_t share(std::int64_t total, double fraction) {
+  return static_cast<std::int64_t>(static_cast<double>(total) * fraction);
+}
+
 // So many of `gauge` make `mark`.
 std::int64_t amount(const Gauge& gauge, const Threshold& mark, Of of) {
-  if (mark.fraction) {
-    return static_cast<std::int64_t>(static_cast<double>(gauge.total) * *mark.fraction);
-  }
-  if (of == Of::inodes || !mark.bytes) return gauge.total;
-  return std::min(mark.bytes->n, gauge.total);
+  if (of == Of::inodes) return mark.fraction ? share(gauge.total, *mark.fraction) : gauge.total;
+  return mark_in_bytes(mark, {gauge.total}).value_or(Bytes{gauge.total}).n;
 }
 
 std::int64_t room_in(const Gauge& gauge, const Threshold& mark, Of of) {
@@ -37,6 +38,12 @@ std::int64_t kept_of(const Gauge& gauge, const Threshold& reserve, Of of) {
 std::int64_t free_of(const Gauge& gauge) { return gauge.total <= 0 ? kAmple : gauge.free; }
 
 }  // namespace
+
+std::optional<Bytes> mark_in_bytes(const Threshold& mark, Bytes total) {
+  if (mark.fraction) return Bytes{share(total.n, *mark.fraction)};
+  if (mark.bytes) return std::min(*mark.bytes, total);
+  return std::nullopt;
+}
 
 Usage room_below(const SpaceReading& reading, const Threshold& mark) {
   return {{std::min(room_in(reading.bytes, mark, Of::bytes),

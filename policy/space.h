@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "index/types.h"
@@ -33,6 +34,9 @@ struct SpaceReading {
 
 // More than any room there is; far enough from the end of the type to be added to.
 inline constexpr std::int64_t kAmple = std::int64_t{1} << 61;
+
+// So many of `total` bytes make `mark`, all of them at most; nothing where that is of inodes only.
+[[nodiscard]] std::optional<Bytes> mark_in_bytes(const Threshold& mark, Bytes total);
 
 // How much may still be taken until usage reaches `mark`; each part is negative by how much must
 // become free, and kAmple where nothing is limited. A mark that is a size says nothing of inodes.

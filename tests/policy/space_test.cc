@@ -115,6 +115,13 @@ TEST(Reserve, IsNotTakenFromALimitOnTheVolume) {
   EXPECT_EQ(room_above_reserve(reading, default_rule().reserve).bytes.n, 890 * kMiB);
 }
 
+TEST(Marks, InBytesAreNoMoreThanThereAre) {
+  EXPECT_EQ(mark_in_bytes({.fraction = 0.85}, Bytes{1000}), Bytes{850});
+  EXPECT_EQ(mark_in_bytes({.bytes = Bytes{300}}, Bytes{1000}), Bytes{300});
+  EXPECT_EQ(mark_in_bytes({.bytes = Bytes{3000}}, Bytes{1000}), Bytes{1000});
+  EXPECT_EQ(mark_in_bytes({}, Bytes{1000}), std::nullopt);
+}
+
 TEST(Marks, MayBeSizes) {
   VolumeRule sizes;
   sizes.high = {.bytes = Bytes{800 * kMiB}};
