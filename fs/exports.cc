@@ -12,6 +12,7 @@
 #include <filesystem>
 
 #include "fs/export_text.h"
+#include "fs/read_text.h"
 #include "fs/unique_fd.h"
 
 namespace ebbfs {
@@ -25,12 +26,9 @@ constexpr std::string_view kInodesKey = "inodes=";
 std::optional<std::string> read_all(int dir, const char* name) {
   const UniqueFd fd(::openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return {};
-  std::string text;
-  char buffer[4096];
-  for (ssize_t count = 0; (count = ::read(fd.get(), buffer, sizeof buffer)) > 0;) {
-    text.append(buffer, static_cast<std::size_t>(count));
-  }
-  return text;
+  auto text = read_text(fd.get());
+  if (!text) return {};
+  return *std::move(text);
 }
 
 Status write_all(int fd, std::string_view text) {

@@ -27,6 +27,9 @@ constexpr std::string_view kFooter =
     "Then ask `ebbctl status /mnt/ebs`.\n"
     "Exit codes: 0 mounted (forgotten), 1 not, 2 usage.";
 
+constexpr std::string_view kNoPolicyFile =
+    "policy: expected a file; without the option the built-in policy is in force";
+
 std::string absolute(const std::string& path) {
   std::error_code ignored;
   std::string full = std::filesystem::absolute(path, ignored).lexically_normal().string();
@@ -61,6 +64,7 @@ std::optional<std::string> take_option(std::string_view option, Options& options
   const std::size_t equals = option.find('=');
   const std::string_view key = option.substr(0, equals);
   const std::string value(equals == std::string_view::npos ? "" : option.substr(equals + 1));
+  if (key == "policy" && value.empty()) return std::string(kNoPolicyFile);
   if (key == "policy")
     options.policy = value;
   else if (key == "backing")
@@ -119,7 +123,7 @@ std::variant<Options, OptionsExit> parse_options(int argc, const char* const* ar
     std::ostringstream out;
     std::ostringstream problem;
     const int code = app.exit(error, out, problem);
-    return OptionsExit{code == 0 ? 0 : 2, code == 0 ? out.str() : problem.str()};
+    return code == 0 ? OptionsExit{0, out.str()} : OptionsExit{2, "ebbfs: " + problem.str()};
   }
   if (options.yes && !options.forget) {
     return OptionsExit{2, "ebbfs: --yes goes with --forget\n"};
@@ -129,6 +133,14 @@ std::variant<Options, OptionsExit> parse_options(int argc, const char* const* ar
       options.transport != "dev") {
     return OptionsExit{
         2, "ebbfs: transport: expected auto, io_uring or dev, got \"" + options.transport + "\"\n"};
+  }
+  constexpr std::array kLevels{"debug", "info", "warn", "error"};
+  if (std::ranges::find(kLevels, options.log_level) == kLevels.end()) {
+    return OptionsExit{2, "ebbfs: log-level: expected debug, info, warn or error, got \"" +
+                              options.log_level + "\"\n"};
+  }
+  if (app.count("--policy") > 0 && options.policy.empty()) {
+    return OptionsExit{2, "ebbfs: " + std::string(kNoPolicyFile) + "\n"};
   }
   options.mountpoint = absolute(options.mountpoint);
   options.backing = options.backing.empty() ? options.mountpoint : absolute(options.backing);

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/policy_source.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <sstream>
+#include <fcntl.h>
 
+#include <algorithm>
+#include <cstring>
+
+#include "fs/read_text.h"
+#include "fs/unique_fd.h"
 #include "fs/user_names.h"
 
 namespace ebbfs {
 
 std::expected<Policy, std::string> load_policy(const std::string& file) {
   if (file.empty()) return default_policy();
-  std::ifstream in(file);
-  if (!in) return std::unexpected(file + ": cannot be read: " + std::strerror(errno));
-  std::stringstream text;
-  text << in.rdbuf();
-  auto policy = parse_policy(text.str(), file);
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const Result<std::string> text = fd.valid() ? read_text(fd.get()) : fail_errno();
+  if (!text) {
+    return std::unexpected(file + ": cannot be read: " + std::strerror(code(text.error())));
+  }
+  auto policy = parse_policy(*text, file);
   if (!policy) return std::unexpected(policy.error().message());
   for (const HookRule& hook : policy->hooks) {
     if (user_id(hook.user)) continue;

@@ -3,7 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <sstream>
+#include <string>
+#include <vector>
+
+#include "fs/policy_source.h"
 
 namespace ebbfs {
 namespace {
@@ -36,6 +41,33 @@ TEST(Options, AboutAccessTimesAreForTheBackingAndThoseThatLibfuseKnowsForTheMoun
   EXPECT_EQ(parsed("relatime").access_times.files, AccessTimes::Of::relatime);
   EXPECT_EQ(parsed("noatime,strictatime").access_times.files, AccessTimes::Of::strictatime);
   EXPECT_TRUE(parsed("relatime,strictatime").mount_options.empty());
+}
+
+std::string refusal(std::initializer_list<const char*> words) {
+  const std::vector<const char*> all(words);
+  const auto result = parse_options(static_cast<int>(all.size()), all.data());
+  const auto* exit = std::get_if<OptionsExit>(&result);
+  if (exit == nullptr || exit->exit_code != 2) return "taken";
+  return exit->text;
+}
+
+TEST(Options, NameTheirProgramAndWhatIsExpectedInPlaceOfWhatIsWrong) {
+  EXPECT_TRUE(refusal({"ebbfs"}).starts_with("ebbfs: ")) << refusal({"ebbfs"});
+  EXPECT_EQ(refusal({"ebbfs", "--log-level", "loud", "/mnt/ebs"}),
+            "ebbfs: log-level: expected debug, info, warn or error, got \"loud\"\n");
+  EXPECT_EQ(refusal({"ebbfs", "--log-level", "warn", "/mnt/ebs"}), "taken");
+}
+
+// As from an empty variable: the built-in policy would be another one than was meant.
+TEST(Options, DoNotTakeAnEmptyNameForNoPolicy) {
+  EXPECT_TRUE(refusal({"ebbfs", "--policy", "", "/mnt/ebs"}).contains("expected a file"));
+  EXPECT_TRUE(refusal({"ebbfs", "-o", "policy=", "/mnt/ebs"}).contains("expected a file"));
+}
+
+TEST(PolicyFile, ThatIsADirectoryIsNoEmptyOne) {
+  EXPECT_FALSE(load_policy("/tmp").has_value());
+  EXPECT_TRUE(load_policy("/tmp").error().contains("/tmp: cannot be read")) << "it was read";
+  EXPECT_TRUE(load_policy("/dev/null").has_value());
 }
 
 }  // namespace
