@@ -75,7 +75,10 @@ Status prepare_credentials() {
   const auto wanted = static_cast<unsigned long>(bits) | SECBIT_NO_SETUID_FIXUP;
   if (::prctl(PR_SET_SECUREBITS, wanted) != 0) return fail_errno();
   ::umask(0);
-  return {};
+  // Else each user but root would meet it later, at every name that it makes.
+  constexpr uid_t kAnybody = 65534;
+  const auto worn_once = CredentialScope::enter(kAnybody, kAnybody, 0);
+  return worn_once ? Status{} : std::unexpected(worn_once.error());
 }
 
 Result<CredentialScope> CredentialScope::enter(uid_t uid, gid_t gid, mode_t umask) {

@@ -16,7 +16,7 @@
 namespace ebbfs {
 
 // Call in main before any thread starts: sets SECBIT_NO_SETUID_FIXUP and umask 0. EPERM without
-// CAP_SETPCAP.
+// CAP_SETPCAP, CAP_SETUID and CAP_SETGID.
 [[nodiscard]] Status prepare_credentials();
 
 // fsuid, fsgid and umask of the calling thread, until destroyed. System calls are made only for

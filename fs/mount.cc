@@ -17,6 +17,7 @@
 #include <fstream>
 
 #include "fs/holders.h"
+#include "fs/not_cancelled.h"
 
 namespace ebbfs {
 namespace {
@@ -69,6 +70,7 @@ Result<dev_t> device_at(const std::string& path) {
 }
 
 void log_from_libfuse(enum fuse_log_level level, const char* format, va_list arguments) {
+  const NotCancelled to_its_end;
   std::array<char, 512> text;
   std::vsnprintf(text.data(), text.size(), format, arguments);
   std::string_view line(text.data());
@@ -154,6 +156,15 @@ Mount::Mount(fuse_session* session, KernelChannel& channel, std::string mountpoi
 std::expected<std::unique_ptr<Mount>, MountError> Mount::open(const MountOptions& options,
                                                               OpsContext& context,
                                                               KernelChannel& channel) {
+  struct stat place{};
+  if (::stat(options.mountpoint.c_str(), &place) != 0) {
+    return std::unexpected(
+        MountError{"cannot mount " + options.mountpoint + ": " + std::strerror(errno)});
+  }
+  if (!S_ISDIR(place.st_mode)) {
+    return std::unexpected(
+        MountError{"cannot mount " + options.mountpoint + ": " + std::strerror(ENOTDIR)});
+  }
   fuse_set_log_func(log_from_libfuse);
   std::string program = "ebbfs";
   std::string flag = "-o";

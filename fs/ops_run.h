@@ -4,7 +4,6 @@
 #pragma once
 
 #include <fuse_lowlevel.h>
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "fs/kernel_order.h"
+#include "fs/not_cancelled.h"
 #include "fs/ops.h"
 #include "fs/reply.h"
 
@@ -173,19 +173,6 @@ void run_named(fuse_req_t request, Call call, Answer answer, Names... names) {
       },
       std::move(answer));
 }
-
-// libfuse ends the threads of its rings by pthread_cancel(3), at the next call that may block. In a
-// handler that would unwind through destructors, and std::terminate; so it has to wait.
-class NotCancelled {
- public:
-  NotCancelled() { ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
-  ~NotCancelled() { ::pthread_setcancelstate(before_, nullptr); }
-  NotCancelled(const NotCancelled&) = delete;
-  NotCancelled& operator=(const NotCancelled&) = delete;
-
- private:
-  int before_ = PTHREAD_CANCEL_ENABLE;
-};
 
 // What a request is about: the first inode among a handler's arguments, and for calls that take a
 // name there, the first name behind that.

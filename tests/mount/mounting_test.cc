@@ -152,6 +152,22 @@ TEST_F(Mounting, WithAMissingPolicyOrDirectoryIsRefused) {
   volume_->mount();
 }
 
+TEST_F(Mounting, OverAFileOrWithoutTheUsersCredentialsIsRefused) {
+  volume_->unmount();
+  put(at("file"), "x");
+  ASSERT_EQ(::mkdir(at("dir").c_str(), 0755), 0);
+  const Ran over = ebbfs("--backing " + at("dir") + " " + at("file"));
+  EXPECT_EQ(over.exit_code, 1) << over.out;
+  EXPECT_NE(over.out.find("Not a directory"), std::string::npos) << over.out;
+  for (const char* const capability : {"setuid", "setgid"}) {
+    const Ran bare = shell(std::string("setpriv --bounding-set -") + capability +
+                           " $EBBFS_BIN_DIR/ebbfs " + volume_->path());
+    EXPECT_EQ(bare.exit_code, 1) << bare.out;
+    EXPECT_NE(bare.out.find("cannot prepare credentials"), std::string::npos) << bare.out;
+  }
+  volume_->mount();
+}
+
 TEST_F(Mounting, TakesRelativePaths) {
   volume_->unmount();
   const std::string scratch = volume_->path().substr(0, volume_->path().rfind('/'));
