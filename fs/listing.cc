@@ -200,7 +200,7 @@ StatusView Control::status_view(const Caller& caller) {
   view.users = user_views(caller);
   view.due = {reaper.due_usage.bytes, static_cast<std::int64_t>(reaper.due_units)};
   view.next_expiry = reaper.next_deadline;
-  view.next_expiry_path = reaper.next_path;
+  if (wanted_user(caller, {}, reaper.next_owner)) view.next_expiry_path = reaper.next_path;
   view.last_reclaim = reaper.last_removal;
   view.overdue = reaper.overdue;
   view.open_files = static_cast<std::int64_t>(filesystem_.open_files());

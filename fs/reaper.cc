@@ -313,6 +313,7 @@ void Reaper::count_due(ReaperState& state) {
     if (goes <= now || (state.next_deadline && *state.next_deadline <= goes)) continue;
     state.next_deadline = goes;
     state.next_path = record.path;
+    state.next_owner = record.owner.uid;
     state.next_class = record.class_name;
   }
 }

@@ -36,6 +36,7 @@ struct ReaperState {
   // The unit that is due next, should nobody use it.
   std::optional<WallTime> next_deadline;
   std::string next_path;
+  uid_t next_owner = 0;
   std::string next_class;
   // Units past their deadline now: what would go were nothing in its way.
   std::size_t due_units = 0;

@@ -79,6 +79,16 @@ TEST_F(VirtualDirectory, AnswersEveryoneButLetsOnlyRootChange) {
   EXPECT_EQ(volume_->ebbctl("pin worktrees/a").exit_code, 0);
 }
 
+TEST_F(VirtualDirectory, NamesTheNextUnitThatExpiresToRootAndItsOwnerOnly) {
+  ASSERT_EQ(shell("mkdir -p worktrees/a", volume_->path()).exit_code, 0);
+  const auto named = [&] {
+    const nlohmann::json status = volume_->json("status");
+    return status.is_object() && status["next_expiry_path"] == "worktrees/a" ? 1 : 0;
+  };
+  EXPECT_EQ(named(), 1);
+  EXPECT_EQ(as(alice(), named), 0);
+}
+
 TEST_F(VirtualDirectory, AnswersNonsenseWithAnErrorAndGoesOn) {
   for (const std::string& nonsense :
        {std::string("x"), std::string("{}"), std::string("{\"command\":7}"), std::string("[[[[[["),
