@@ -11,7 +11,7 @@
 # --pid host       owners of locks are processes of the host; without it none is visible
 # /mnt             the directory above: docker cannot start a container with a dead mount as a volume
 # rshared          the mount made inside must reach the host. Where docker says that the path is not
-#                  a shared mount: mount --bind /mnt /mnt && mount --make-rshared /mnt
+#                  a shared mount: mount --rbind /mnt /mnt && mount --make-rshared /mnt
 # DAC_READ_SEARCH  inodes are reached by file handle
 #
 # FUSE-over-io_uring is switched on at the host: echo Y >/sys/module/fuse/parameters/enable_uring

@@ -243,7 +243,8 @@ std::expected<Target, ControlReply> on_named_mount(const Place& place, const Hos
 
 ControlReply dead_mount(std::string_view mount) {
   return no_mount(fmt::format("the daemon of the ebbfs at {0} has gone (Transport endpoint is not "
-                              "connected): bring it back with: ebbfs {0}",
+                              "connected): bring it back as it was started (its service, its line "
+                              "in fstab), or with: ebbfs {0} and the options it had",
                               mount))
       .error();
 }

@@ -193,7 +193,8 @@ TEST_F(MountFinderTest, ADeadMountIsNamedWithTheCure) {
   play("ebs/worktrees/a", Probe::dead);
   const std::string want =
       "3 the daemon of the ebbfs at ebs has gone (Transport endpoint is not connected): bring it "
-      "back with: ebbfs ebs";
+      "back as it was started (its service, its line in fstab), or with: ebbfs ebs and the options "
+      "it had";
   EXPECT_EQ(find("ebs/worktrees/a"), want);
   EXPECT_EQ(find(std::nullopt, "ebs"), want);
   list("0:1", "/", "ebs");
