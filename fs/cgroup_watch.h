@@ -38,6 +38,9 @@ class CgroupWatch {
   CgroupWatch& operator=(const CgroupWatch&) = delete;
   ~CgroupWatch() = default;
 
+  // Whether it lies below the mount; one of another cgroup namespace does not.
+  [[nodiscard]] bool sees(const std::string& cgroup) const { return directory(cgroup).has_value(); }
+
   // Now. The root of the whole hierarchy is always populated.
   [[nodiscard]] CgroupLife life(const std::string& cgroup) const;
 

@@ -13,6 +13,12 @@ std::string last_component(const std::string& path) {
   return path.substr(path.find_last_of('/') + 1);
 }
 
+// Else the lock goes by its class's ttl.
+bool is_visible(const ProcessTable& processes, const Owner& owner, OwnerMode mode) {
+  if (mode == OwnerMode::cgroup) return processes.sees_cgroup(owner.cgroup);
+  return owner.process.id.known();
+}
+
 }  // namespace
 
 Owner Filesystem::owner_of(const Caller& caller, std::string_view job,
@@ -69,9 +75,9 @@ Result<std::optional<LockRecord>> Filesystem::describe_lock(const Caller& caller
   record.unit = parent.place.unit->id();
   record.class_name = rule->name;
   record.made = volume_.clock.wall_now();
-  const bool by_cgroup = rule->owner == OwnerMode::cgroup;
-  const bool visible = by_cgroup ? !record.owner.cgroup.empty() : record.owner.process.id.known();
-  if (!visible) record.certainty = OwnerCertainty::unknown;
+  if (!is_visible(volume_.processes, record.owner, rule->owner)) {
+    record.certainty = OwnerCertainty::unknown;
+  }
   return record;
 }
 
@@ -149,8 +155,7 @@ void Filesystem::retake_lock(const Caller& caller, NodeId node) {
   if (rule == nullptr) return;
   const bool by_cgroup = rule->owner == OwnerMode::cgroup;
   changed.owner = owner_of(caller, changed.owner.job, &changed.ancestors);
-  const bool visible = by_cgroup ? !changed.owner.cgroup.empty() : changed.owner.process.id.known();
-  if (!visible) return;
+  if (!is_visible(volume_.processes, changed.owner, rule->owner)) return;
   changed.certainty = OwnerCertainty::certain;
   changed.made = volume_.clock.wall_now();
   if (const auto updated = volume_.locks.update(lock, changed, by_cgroup, kNever); !updated) {

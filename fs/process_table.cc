@@ -50,6 +50,9 @@ class SystemProcessTable final : public ProcessTable {
   [[nodiscard]] Status watch_cgroup(const std::string& cgroup) override;
   void unwatch_cgroup(const std::string& cgroup) override { cgroups_->unwatch(cgroup); }
   [[nodiscard]] OwnerState state(const ProcessId& process, const BootId& booted) override;
+  [[nodiscard]] bool sees_cgroup(const std::string& cgroup) const override {
+    return cgroups_->sees(cgroup);
+  }
   [[nodiscard]] OwnerState cgroup_state(const std::string& cgroup) override;
   [[nodiscard]] std::optional<Living> living(pid_t pid) override;
   [[nodiscard]] int event_fd() const override { return ends_->fd(); }

@@ -67,6 +67,8 @@ class ProcessTable {
   // Now. `booted` is the boot in which the process was seen: another boot means ended. unknown as
   // well while the process is seen to have ended, is watched, and how is still being found out.
   [[nodiscard]] virtual OwnerState state(const ProcessId& process, const BootId& booted) = 0;
+  // Whether the end of `cgroup` could ever be seen from here. Asks nobody.
+  [[nodiscard]] virtual bool sees_cgroup(const std::string& cgroup) const = 0;
   // alive while the cgroup exists and is populated; `ended` when empty or removed.
   [[nodiscard]] virtual OwnerState cgroup_state(const std::string& cgroup) = 0;
 

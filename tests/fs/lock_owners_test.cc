@@ -279,6 +279,7 @@ name = "lock"
 kind = "lock"
 match = ["locks/**"]
 owner = "cgroup"
+ttl = "2h"
 )") {}
   ProcessId take_in(const std::string& cgroup) {
     const ProcessId maker = rig_.processes.start({.cgroup = cgroup});
@@ -308,6 +309,18 @@ TEST_F(CgroupOwners, ACgroupThatFillsAgainWithinTheGraceKeepsItsLock) {
   rig_.processes.empty_cgroup("/job");
   rig_.reaper().run_once();
   pass(kRigLockGrace);
+  EXPECT_FALSE(held());
+}
+
+// As where the daemon runs in a container with a cgroup namespace of its own.
+TEST_F(CgroupOwners, ACgroupThatCannotBeSeenLeavesItsLockToTheTtl) {
+  const ProcessId maker = take_in("/../job");
+  pass(hours(1));
+  EXPECT_TRUE(held());
+  end(maker, Life::killed, seconds(0));
+  pass(minutes(30));
+  EXPECT_TRUE(held());
+  pass(minutes(31));
   EXPECT_FALSE(held());
 }
 

@@ -77,6 +77,10 @@ class FakeProcessTable final : public ProcessTable {
   void unwatch_cgroup(const std::string& cgroup) override EXCLUDES(mu_);
   [[nodiscard]] OwnerState state(const ProcessId& process, const BootId& booted) override
       EXCLUDES(mu_);
+  // As from within the namespace whose root is "/": another's begin with "/..".
+  [[nodiscard]] bool sees_cgroup(const std::string& cgroup) const override {
+    return cgroup.starts_with('/') && !cgroup.starts_with("/..");
+  }
   [[nodiscard]] OwnerState cgroup_state(const std::string& cgroup) override EXCLUDES(mu_);
   [[nodiscard]] std::optional<Living> living(pid_t pid) override EXCLUDES(mu_);
   [[nodiscard]] int event_fd() const override { return event_.get(); }
