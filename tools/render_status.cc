@@ -24,7 +24,13 @@ double share(std::int64_t used, std::int64_t total) {
 
 std::string percent(double share) { return fmt::format("{:.0f} %", share * 100); }
 
-std::string space_line(const SpaceView& space) {
+std::string space_line(const StatusView& status) {
+  const SpaceView& space = status.space;
+  if (space.level == "full" && space.bytes_reserve >= status.volume.bytes_total) {
+    return "the reserve of " + plain(space.reserve) +
+           " is all of the volume, so no new data is taken: set a smaller one in the policy, then: "
+           "ebbctl policy reload";
+  }
   std::string line = space.level == "full"
                          ? "full: new data waits for space, or is refused; locks still work"
                          : "above the high mark of " + plain(space.high);
@@ -52,7 +58,7 @@ std::vector<std::string> warnings(const StatusView& status, WallTime now) {
                     "resume");
   }
   if (status.space.level == "high" || status.space.level == "full") {
-    lines.push_back(space_line(status.space));
+    lines.push_back(space_line(status));
   }
   for (const std::string& reason : status.degraded) lines.push_back(plain(reason));
   if (status.adoption.running) {

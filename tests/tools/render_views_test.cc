@@ -155,6 +155,17 @@ TEST_F(RenderViewsTest, StatusSaysThatTheVolumeIsFullAndWhatStandsInTheWay) {
       << text;
 }
 
+TEST_F(RenderViewsTest, StatusNamesAReserveThatTheVolumeIsTooSmallFor) {
+  StatusView status = sample_status();
+  status.space.level = "full";
+  status.space.reserve = "100GiB";
+  status.space.bytes_reserve = status.volume.bytes_total;
+  Style wide;
+  wide.width = 300;
+  const std::string text = render(status, wide, kNow);
+  EXPECT_NE(text.find("\n! the reserve of 100GiB is all of the volume"), std::string::npos) << text;
+}
+
 TEST_F(RenderViewsTest, StatusSaysThatUnitsAreBeingEvicted) {
   StatusView status = sample_status();
   status.space.level = "high";
