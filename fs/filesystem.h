@@ -227,8 +227,12 @@ class Filesystem {
   [[nodiscard]] Result<Reservation> reserve(const Payer& payer, const Usage& usage);
 
   // Opening (open.cc).
-  [[nodiscard]] bool may_open() const {
-    return open_files_.load(std::memory_order_relaxed) < open_files_max_;
+  // A part of the descriptors is for locks alone.
+  [[nodiscard]] bool may_open(bool lock) const {
+    constexpr std::uint64_t kLocksShare = 32;
+    const std::uint64_t max =
+        lock ? open_files_max_ : open_files_max_ - open_files_max_ / kLocksShare;
+    return open_files_.load(std::memory_order_relaxed) < max;
   }
   [[nodiscard]] Result<Opened> register_open(Inode& inode, std::unique_ptr<OpenFile> file,
                                              const Attributes& attributes, int flags)

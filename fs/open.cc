@@ -110,9 +110,11 @@ Result<Opened> Filesystem::register_open(Inode& inode, std::unique_ptr<OpenFile>
 }
 
 Result<Opened> Filesystem::open(const Caller& caller, NodeId id, int flags, bool clear_privileges) {
-  if (!may_open()) return fail(ENFILE);
   auto inode = find(id);
   if (!inode) return std::unexpected(inode.error());
+  if (!may_open(false) && !(may_open(true) && volume_.locks.find_object((*inode)->id) != nullptr)) {
+    return fail(ENFILE);
+  }
   const auto entered = use(caller, (*inode)->unit());
   if (!entered) return std::unexpected(entered.error());
   const bool truncates = (flags & O_TRUNC) != 0;
@@ -145,12 +147,15 @@ Result<Opened> Filesystem::open(const Caller& caller, NodeId id, int flags, bool
 
 Result<Created> Filesystem::create(const Caller& caller, NodeId parent_id, const char* name,
                                    mode_t mode, int flags) {
-  if (!may_open()) return fail(ENFILE);
   if (const auto clear = clear_way(caller, parent_id, name); !clear) {
     return std::unexpected(clear.error());
   }
   auto parent = enter_parent(caller, parent_id, name);
   if (!parent) return std::unexpected(parent.error());
+  const Match& match = parent->match;
+  if (!may_open(match.lock_class != kNoClass || match.git_lock_class != kNoClass)) {
+    return fail(ENFILE);
+  }
   if (const auto room = room_for_name(*parent, name); !room) return std::unexpected(room.error());
   const Payer payer{parent->use.unit(), caller.uid, new_gid(caller, *parent)};
   auto reservation = reserve(payer, kOneInode);
@@ -192,7 +197,7 @@ Result<Created> Filesystem::create(const Caller& caller, NodeId parent_id, const
 
 Result<Created> Filesystem::make_temporary(const Caller& caller, NodeId parent_id, mode_t mode,
                                            int flags) {
-  if (!may_open()) return fail(ENFILE);
+  if (!may_open(false)) return fail(ENFILE);
   auto parent = enter_parent(caller, parent_id, "");
   if (!parent) return std::unexpected(parent.error());
   if (const auto room = room_for_name(*parent, ""); !room) return std::unexpected(room.error());
