@@ -9,6 +9,7 @@
 #include "policy/hook.h"
 #include "policy/toml_parse.h"
 #include "policy/toml_reader.h"
+#include "policy/words.h"
 
 namespace ebbfs {
 namespace {

@@ -105,10 +105,4 @@ class TableReader {
   std::vector<std::string> known_;
 };
 
-// `text` between double quotes, fit for one line of a message.
-[[nodiscard]] std::string quoted(std::string_view text);
-// "; did you mean X?" for the word that `word` is most like, empty when it is like none.
-[[nodiscard]] std::string did_you_mean(std::string_view word,
-                                       const std::vector<std::string>& known);
-
 }  // namespace ebbfs
