@@ -20,7 +20,7 @@ constexpr const char* kFooter =
     "only one on the host. A relative PATH that leads to nothing here is taken from\n"
     "the root of the volume, as the lists print it.\n"
     "Exit codes: 0 done, 1 refused or not found, 2 usage, 3 no mount.\n"
-    "`ebbctl COMMAND --help` has examples.";
+    "`ebbctl help COMMAND` has examples.";
 
 // Wanted before parsing has succeeded, for errors of usage.
 bool wants_json(int argc, char** argv) {
@@ -30,23 +30,12 @@ bool wants_json(int argc, char** argv) {
   return false;
 }
 
-// The innermost command that was named, for pointing to its help.
-std::string command_line(const CLI::App& app) {
-  const auto chosen = app.get_subcommands();
-  return chosen.empty() ? app.get_name() : app.get_name() + " " + command_line(*chosen.front());
-}
-
-int usage_error(const CLI::App& app, const CLI::ParseError& error, bool json) {
-  return ebbfs::print_error(
-      json, ebbfs::misused(fmt::format("{} (see: {} --help)", error.what(), command_line(app))));
-}
-
 void describe(CLI::App& app, ebbfs::Invocation& invocation) {
   app.name("ebbctl");
   app.footer(kFooter);
   app.require_subcommand(1);
-  app.set_version_flag("--version", fmt::format("ebbctl {} (control protocol {})", EBBFS_VERSION,
-                                                ebbfs::kControlVersion));
+  app.set_version_flag("-V,--version", fmt::format("ebbctl {} (control protocol {})", EBBFS_VERSION,
+                                                   ebbfs::kControlVersion));
   app.add_flag("--json", invocation.json, "As with each command");
   app.add_option("--mount", invocation.place.mount, "As with each command")->type_name("DIR");
   ebbfs::add_query_commands(app, invocation);
@@ -59,6 +48,7 @@ void describe(CLI::App& app, ebbfs::Invocation& invocation) {
   ebbfs::add_quota_commands(app, invocation);
   ebbfs::add_check_commands(app, invocation);
   ebbfs::add_policy_commands(app, invocation);
+  ebbfs::add_help_command(app, invocation);
 }
 
 // Output that did not arrive is a failure (disk full), whatever the command said.
@@ -76,7 +66,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return usage_error(app, error, wants_json(argc, argv));
+    return ebbfs::print_error(wants_json(argc, argv), ebbfs::usage_error(app, error));
   }
   return invocation.run(invocation, ebbfs::standard_output());
 }

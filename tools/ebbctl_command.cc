@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/ebbctl_command.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+
 #include "policy/limits.h"
+#include "policy/words.h"
 #include "tools/control_client.h"
 
 namespace ebbfs {
@@ -26,11 +33,31 @@ void add_path(CLI::App& command, Invocation& invocation, const std::string& abou
   if (use == PathUse::required) path->required();
 }
 
+CLI::Validator whole_number_check() {
+  const auto check = [](const std::string& text) {
+    std::uint64_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc{} && at == end) return std::string();
+    return "expected a number from 0 upwards, got " + ebbfs::quoted(text);
+  };
+  return {check, ""};
+}
+
+CLI::Validator one_of(const std::vector<std::string>& words) {
+  const auto check = [words](const std::string& text) {
+    if (std::ranges::find(words, text) != words.end()) return std::string();
+    return fmt::format("expected one of {}, got {}{}", fmt::join(words, ", "), ebbfs::quoted(text),
+                       did_you_mean(text, words));
+  };
+  return {check, fmt::format("{{{}}}", fmt::join(words, ","))};
+}
+
 Duration duration_of_option(const std::string& option, const std::string& text) {
   const auto duration = parse_duration(text);
   if (!duration || *duration == kNoLimit) {
     throw CLI::ValidationError(
-        option, "expected a duration such as 30s, 5m, 24h or 7d, got \"" + text + "\"");
+        option, "expected a duration such as 30s, 5m, 24h or 7d, got " + ebbfs::quoted(text));
   }
   return *duration;
 }

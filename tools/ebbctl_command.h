@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fs/control_protocol.h"
 #include "tools/mount_finder.h"
@@ -31,6 +32,7 @@ struct Invocation {
   Duration interval{};                                // top
   std::string file;                                   // policy check, report
   std::string to;                                     // restore
+  std::vector<std::string> words;                     // help
   std::function<int(Invocation&, const Style&)> run;  // returns the exit code
 };
 
@@ -55,6 +57,10 @@ void add_quota_commands(CLI::App& app, Invocation& invocation);    // quota list
 void add_check_commands(CLI::App& app, Invocation& invocation);    // check
 void add_trash_commands(CLI::App& app, Invocation& invocation);    // trash restore resume
 void add_policy_commands(CLI::App& app, Invocation& invocation);   // policy show|check|reload
+void add_help_command(CLI::App& app, Invocation& invocation);      // help
+
+// What is wrong with a command line that `app` has refused with `error`, and where to read on.
+[[nodiscard]] ControlReply usage_error(const CLI::App& app, const CLI::ParseError& error);
 
 // Finds the mount and asks it; `request.path` is set on the way.
 [[nodiscard]] ControlReply ask_mount(Invocation& invocation);
@@ -62,6 +68,10 @@ void add_policy_commands(CLI::App& app, Invocation& invocation);   // policy sho
 // Prints `reply`, whose body is a View, and returns the exit code.
 template <typename View>
 int print_reply(const Invocation& invocation, const Style& style, const ControlReply& reply);
+
+// For check() of an option: a number, zero or more; one of `words`, which help and completion show.
+[[nodiscard]] CLI::Validator whole_number_check();
+[[nodiscard]] CLI::Validator one_of(const std::vector<std::string>& words);
 
 // Whole duration as in a policy ("30s", "7d"); anything else is refused while parsing.
 [[nodiscard]] Duration duration_of_option(const std::string& option, const std::string& text);

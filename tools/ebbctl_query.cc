@@ -88,7 +88,7 @@ void add_filters(CLI::App& command, Invocation& invocation) {
 
 CLI::Option* add_limit(CLI::App& command, Invocation& invocation, const std::string& about) {
   return command.add_option("--limit", invocation.request.limit, about)
-      ->check(CLI::NonNegativeNumber)
+      ->check(whole_number_check())
       ->type_name("N");
 }
 
@@ -97,7 +97,7 @@ void add_sort(CLI::App& command, Invocation& invocation, const std::string& abou
   command.add_option("--sort", invocation.request.sort, about)
       ->type_name("ORDER")
       ->default_str(orders.front())
-      ->check(CLI::IsMember(orders));
+      ->check(one_of(orders));
   command.preparse_callback([&invocation, first = orders.front()](std::size_t /*left*/) {
     invocation.request.sort = first;
   });
@@ -115,7 +115,7 @@ void add_units(CLI::App& app, Invocation& invocation) {
   add_filters(*units, invocation);
   units->add_option("--state", invocation.request.filter.state, "Only in this state")
       ->type_name("STATE")
-      ->check(CLI::IsMember({"idle", "busy", "pinned", "due", "permanent"}));
+      ->check(one_of({"idle", "busy", "pinned", "due", "permanent"}));
   add_sort(
       *units, invocation, "Soonest, largest or longest unused first",
       {std::string(sort_by::kExpires), std::string(sort_by::kBytes), std::string(sort_by::kUsed)});
@@ -134,7 +134,7 @@ void add_locks(CLI::App& app, Invocation& invocation) {
   CLI::Option* state =
       locks->add_option("--state", invocation.request.filter.state, "Only in this state")
           ->type_name("STATE")
-          ->check(CLI::IsMember({"held", "orphan", "uncertain"}));
+          ->check(one_of({"held", "orphan", "uncertain"}));
   locks->add_flag("--orphans", invocation.orphans, "Only those whose owner is gone")
       ->excludes(state);
   add_sort(*locks, invocation, "Oldest, or soonest to be reclaimed first",

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "policy/limits.h"
+#include "policy/words.h"
 #include "tools/ebbctl_command.h"
 
 namespace ebbfs {
@@ -43,7 +44,8 @@ std::int64_t bytes_of(const std::string& name, const std::string& text) {
   if (text == "none") return kUnlimited;
   const auto bytes = parse_bytes(text);
   if (bytes) return bytes->n;
-  throw CLI::ValidationError(name, "expected a size such as 512M, 10GiB or none, got " + text);
+  throw CLI::ValidationError(
+      name, "expected a size such as 512M, 10GiB or none, got " + ebbfs::quoted(text));
 }
 
 // "1000", "20k", "1M": thousands, as people count files.
@@ -60,7 +62,8 @@ std::int64_t count_of(const std::string& name, const std::string& text) {
   if (error == std::errc() && factor != 0 && count >= 0 && count <= kUnlimited / factor) {
     return count * factor;
   }
-  throw CLI::ValidationError(name, "expected a number such as 20000, 1M or none, got " + text);
+  throw CLI::ValidationError(
+      name, "expected a number such as 20000, 1M or none, got " + ebbfs::quoted(text));
 }
 
 void add_limits(CLI::App& command, Invocation& invocation) {
@@ -122,7 +125,7 @@ void add_quota_commands(CLI::App& app, Invocation& invocation) {
   all->add_option("KIND", invocation.request.scope, "class, unit, user, group or job")
       ->type_name("")
       ->required()
-      ->check(CLI::IsMember({"class", "unit", "user", "group", "job"}));
+      ->check(one_of({"class", "unit", "user", "group", "job"}));
   add_limits(*all, invocation);
   add_dry_run(*all, invocation);
   CLI::App* clear =

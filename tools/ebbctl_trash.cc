@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The commands about what was removed: trash list, trash empty, restore; and resume.
-#include "policy/limits.h"
 #include "tools/control_client.h"
 #include "tools/ebbctl_command.h"
 
@@ -42,14 +41,6 @@ int run_restore(Invocation& invocation, const Style& style) {
   return run_request<RestoreView>(invocation, style, command::kRestore);
 }
 
-void set_older(Invocation& invocation, const std::string& text) {
-  const auto older = parse_duration(text);
-  if (!older || *older == kNoLimit) {
-    throw CLI::ValidationError("--older", "expected a duration such as 30m, 24h, got " + text);
-  }
-  invocation.request.older = older;
-}
-
 void add_restore(CLI::App& parent, Invocation& invocation) {
   CLI::App* restore =
       add_command(parent, invocation, "restore", "Put a removed unit back from the trash",
@@ -63,7 +54,8 @@ void add_restore(CLI::App& parent, Invocation& invocation) {
   add_path(*restore, invocation, "Where it was", PathUse::optional);
   restore->add_option("--to", invocation.to, "Another place, on the same mount")->type_name("PATH");
   restore->add_option("--id", invocation.request.trash_id, "The entry of this number")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number_check());
   add_dry_run(*restore, invocation);
 }
 
@@ -91,11 +83,7 @@ void add_trash_commands(CLI::App& app, Invocation& invocation) {
            PathUse::optional);
   empty->add_option("--user", invocation.request.filter.user, "Only of this owner, name or uid")
       ->type_name("USER");
-  empty
-      ->add_option_function<std::string>(
-          "--older", [&invocation](const std::string& text) { set_older(invocation, text); },
-          "Only what was removed longer ago")
-      ->type_name("DURATION");
+  add_duration(*empty, "--older", invocation.request.older, "Only what was removed longer ago");
   add_dry_run(*empty, invocation);
 
   add_restore(app, invocation);

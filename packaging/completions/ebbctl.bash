@@ -95,6 +95,8 @@ _ebbctl() {
         mount=(--mount "${words[i + 1]}")
       fi
       i=$((i + 1))
+    elif [[ $word == help && -z $command ]]; then
+      continue  # what follows is completed as without it
     elif grep -qxF -- "$word" < <(__ebbctl_commands "$help"); then
       command+="$word "
       # shellcheck disable=SC2086  # one or two words

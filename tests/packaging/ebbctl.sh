@@ -3,10 +3,11 @@
 #
 # What the scripts beside this one share about ebbctl. Sourced, never run.
 
-# Prints the commands of ebbctl, those with two words as they are typed.
+# Prints the commands of ebbctl that ask something, those with two words as they are typed.
 commands() {
   local command below
   for command in $(ebbctl --help | sed -nE '/^Subcommands:/,/^$/s/^  ([a-z]+) .*/\1/p'); do
+    [[ $command != help ]] || continue
     below=$(ebbctl "$command" --help | sed -nE '/^Subcommands:/,/^$/s/^  ([a-z]+) .*/\1/p')
     if [[ -z $below ]]; then
       printf '%s\n' "$command"

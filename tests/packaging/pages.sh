@@ -239,6 +239,8 @@ test_completion_offers_what_the_help_has() {
   done < <(commands)
   offers "status units trash" ebbctl ''
   offers "list empty restore" ebbctl trash ''
+  offers "status quota" ebbctl help ''
+  offers "list set" ebbctl help quota ''
   offers "busy idle due" ebbctl units --state ''
   offers due ebbctl units --state = d
   offers "expires bytes" ebbctl --json units /tmp --sort ''

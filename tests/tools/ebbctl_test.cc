@@ -57,6 +57,10 @@ TEST_F(EbbctlTest, ExitCodesTellUsageFromNoMountFromRefusal) {
   constexpr Case kCases[] = {
       {.arguments = "--help", .want = 0},
       {.arguments = "--version", .want = 0},
+      {.arguments = "-V", .want = 0},
+      {.arguments = "help", .want = 0},
+      {.arguments = "help quota set", .want = 0},
+      {.arguments = "help nonsense", .want = 2},
       {.arguments = "units --help", .want = 0},
       {.arguments = "policy check good.toml", .want = 0},
       {.arguments = "policy check broken.toml", .want = 1},
@@ -108,6 +112,78 @@ TEST_F(EbbctlTest, ErrorsAreOneLineOfJsonOnRequest) {
     const json object = json::parse(outcome.out, nullptr, false);
     ASSERT_TRUE(object.is_object()) << arguments << "\n" << outcome.out;
     EXPECT_EQ("ebbctl: " + object.value("error", "") + "\n", plain.err) << arguments;
+  }
+}
+
+TEST_F(EbbctlTest, SaysWhatIsWrongWithACommandLine) {
+  struct Case {
+    const char* arguments;
+    const char* want;
+  };
+  constexpr Case kCases[] = {
+      {.arguments = "", .want = "a command is required (see: ebbctl --help)"},
+      {.arguments = "statuss",
+       .want = "no command \"statuss\"; did you mean status? (see: ebbctl --help)"},
+      {.arguments = "nonsense", .want = "no command \"nonsense\" (see: ebbctl --help)"},
+      {.arguments = "quota", .want = "a command is required (see: ebbctl quota --help)"},
+      {.arguments = "quota lst",
+       .want = "quota: no command \"lst\"; did you mean list? (see: ebbctl quota --help)"},
+      {.arguments = "help trash emty",
+       .want = "trash: no command \"emty\"; did you mean empty? (see: ebbctl trash --help)"},
+      {.arguments = "--jsn status",
+       .want = "no option \"--jsn\"; did you mean --json? (see: ebbctl --help)"},
+      {.arguments = "units --limt=3",
+       .want = "no option \"--limt\"; did you mean --limit? (see: ebbctl units --help)"},
+      {.arguments = "pin a b", .want = "there is no use for \"b\" (see: ebbctl pin --help)"},
+      {.arguments = "show", .want = "PATH is required (see: ebbctl show --help)"},
+  };
+  for (const Case& row : kCases) {
+    EXPECT_EQ(run(row.arguments).err, std::string("ebbctl: ") + row.want + "\n") << row.arguments;
+  }
+}
+
+TEST_F(EbbctlTest, SaysWhatAnOptionExpects) {
+  struct Case {
+    const char* arguments;
+    const char* want;
+  };
+  constexpr Case kCases[] = {
+      {.arguments = "units --limit -1",
+       .want = "--limit: expected a number from 0 upwards, got \"-1\""},
+      {.arguments = "events --limit 1.5",
+       .want = "--limit: expected a number from 0 upwards, got \"1.5\""},
+      {.arguments = "restore --id first",
+       .want = "--id: expected a number from 0 upwards, got \"first\""},
+      {.arguments = "units --limit", .want = "--limit: expected a value"},
+      {.arguments = "quota set user:ci --bytes", .want = "--bytes: expected a value"},
+      {.arguments = "units --limit 1 --limit 2", .want = "--limit: given more than once"},
+      {.arguments = "status --json=please", .want = "--json: there is no use for \"please\""},
+      {.arguments = "units --state idl",
+       .want = "--state: expected one of idle, busy, pinned, due, permanent, got \"idl\"; did you "
+               "mean idle?"},
+      {.arguments = "locks --orphans --state held", .want = "--state does not go with --orphans"},
+      {.arguments = "quota set user:ci --bytes ten",
+       .want = "--bytes: expected a size such as 512M, 10GiB or none, got \"ten\""},
+      {.arguments = "trash empty --older never",
+       .want = "--older: expected a duration such as 30s, 5m, 24h or 7d, got \"never\""},
+  };
+  for (const Case& row : kCases) {
+    const std::string err = run(row.arguments).err;
+    EXPECT_TRUE(err.starts_with(std::string("ebbctl: ") + row.want + " (see: ebbctl "))
+        << row.arguments << "\n"
+        << err;
+  }
+}
+
+TEST_F(EbbctlTest, HelpIsThatOfTheCommand) {
+  EXPECT_EQ(run("help").out, run("--help").out);
+  EXPECT_EQ(run("help quota").out, run("quota --help").out);
+  EXPECT_EQ(run("help quota set").out, run("quota set --help").out);
+  EXPECT_EQ(run("-V").out, run("--version").out);
+  for (const char* command : {"units", "locks", "events", "restore", "quota set"}) {
+    const std::string help = run(std::string("help ") + command).out;
+    EXPECT_EQ(help.find("NONNEGATIVE"), std::string::npos) << help;
+    EXPECT_EQ(help.find("TEXT"), std::string::npos) << help;
   }
 }
 
