@@ -184,7 +184,8 @@ std::string Table::render(const Style& style) const {
   }
 
   std::string out;
-  const auto put = [&](std::size_t c, std::string_view whole, Color color) {
+  // `end` is the last column of its row that has a text: no line ends with blanks.
+  const auto put = [&](std::size_t c, std::size_t end, std::string_view whole, Color color) {
     const bool cut = style.terminal && display_width(whole) > widths[c];
     const std::string text = cut ? shorten(whole, widths[c], style.unicode) : std::string(whole);
     const std::size_t width = display_width(text);
@@ -192,12 +193,14 @@ std::string Table::render(const Style& style) const {
     if (c > 0) out += kGap;
     if (columns_[c].align == Align::right) out += padding;
     out += paint(style, color, text);
-    if (columns_[c].align == Align::left && c < last) out += padding;
+    if (columns_[c].align == Align::left && c < end) out += padding;
   };
-  for (std::size_t c = 0; c <= last; ++c) put(c, columns_[c].header, Color::faint);
+  for (std::size_t c = 0; c <= last; ++c) put(c, last, columns_[c].header, Color::faint);
   out += '\n';
   for (const auto& row : rows_) {
-    for (std::size_t c = 0; c <= last; ++c) put(c, row[c].text, row[c].color);
+    std::size_t end = last;
+    while (end > 0 && row[end].text.empty()) --end;
+    for (std::size_t c = 0; c <= end; ++c) put(c, end, row[c].text, row[c].color);
     out += '\n';
   }
   return out;

@@ -51,8 +51,9 @@ Color color_of(UnitState state) {
 }
 
 std::string state_of(const LockView& lock, WallTime now) {
-  const std::string when = lock.reclaim_at ? ", " + relative(*lock.reclaim_at, now) : "";
-  return std::string(to_string(lock.state)) + when;
+  const std::string state(to_string(lock.state));
+  if (!lock.reclaim_at) return state;
+  return state + (*lock.reclaim_at < now ? ", due " : ", ") + relative(*lock.reclaim_at, now);
 }
 
 Color color_of(LockState state) {
@@ -103,8 +104,9 @@ std::string event_line(const EventView& event, const Style& style) {
   if (!event.owner.empty()) parts.push_back(plain(event.owner));
   if (!event.detail.empty()) parts.push_back(plain(event.detail));
   const std::string colon = event.path.empty() || parts.empty() ? "" : ": ";
-  return wrapped(head, fmt::format("{}{}{}", plain(event.path), colon, fmt::join(parts, "; ")),
-                 style);
+  const std::string text = fmt::format("{}{}{}", plain(event.path), colon, fmt::join(parts, "; "));
+  if (text.empty()) return head.substr(0, head.find_last_not_of(' ') + 1) + "\n";
+  return wrapped(head, text, style);
 }
 
 }  // namespace

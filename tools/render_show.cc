@@ -49,8 +49,11 @@ std::string unit_lines(const UnitView& unit, const Style& style, WallTime now) {
 
 std::string lock_lines(const LockView& lock, const Style& style, WallTime now) {
   std::string out = line("made", both(lock.made, now), style);
-  out += line("state", fmt::format("{}, for {}", to_string(lock.state), human_duration(lock.held)),
-              style);
+  const bool is_orphan = lock.state == LockState::orphan;
+  std::string state = fmt::format("{}, for {}", to_string(lock.state),
+                                  human_duration(is_orphan ? lock.age - lock.held : lock.held));
+  if (is_orphan) state += "; held for " + human_duration(lock.held) + " before";
+  out += line("state", state, style);
   out += line(
       "owner",
       fmt::format("{}; {}, {}", owner_full(lock.owner), plain(lock.life), plain(lock.certainty)),
@@ -86,7 +89,8 @@ std::string render(const ShowView& show, const Style& style, WallTime now) {
   if (!show.verdict.empty()) out += line("verdict", plain(show.verdict), style);
   if (!show.rule.empty()) out += line("rule", plain(show.rule), style);
   if (show.expires_at) {
-    out += line(show.what == "lock" ? "reclaim" : "expires", both(*show.expires_at, now), style);
+    out += line(show.what == "lock" ? "reclaim" : "expires",
+                (*show.expires_at < now ? "due " : "") + both(*show.expires_at, now), style);
   }
   if (show.evictable_at) out += line("evictable", both(*show.evictable_at, now), style);
   out += blocker_lines(show.blockers, style);

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kBarWidth = 34;
 constexpr std::size_t kUsersShown = 3;
+constexpr std::size_t kPathMin = 10;
 // For fitting into the height of a terminal.
 constexpr std::size_t kPromptLines = 1;
 constexpr std::size_t kHeaderLines = 1;
@@ -120,15 +121,27 @@ std::string heap(const TrashHeapView& view) {
   return all + "; reclaimable now: " + human_bytes(view.reclaimable_bytes);
 }
 
-std::string time_lines(const StatusView& status, const Style& style, WallTime now) {
-  std::string next = "none";
-  if (status.next_expiry) {
-    next = both(*status.next_expiry, now);
-    if (!status.next_expiry_path.empty()) next += "  " + plain(status.next_expiry_path);
+// When and what. On a narrow terminal the date gives way to the path, which is shortened last.
+std::string next_expiry(const StatusView& status, const Style& style, WallTime now) {
+  constexpr std::string_view kBetween = "  ";
+  if (!status.next_expiry) return "none";
+  std::string when = both(*status.next_expiry, now);
+  const std::string path = plain(status.next_expiry_path);
+  if (path.empty()) return when;
+  if (!style.terminal) return when.append(kBetween) + path;
+  const auto room = [&] {
+    const std::size_t used = kLabelWidth + display_width(when) + kBetween.size();
+    return style.width > used ? style.width - used : 0;
+  };
+  if (room() < std::min(Table::kLastMin, display_width(path))) {
+    when = relative(*status.next_expiry, now);
   }
-  const std::size_t room = style.width - kLabelWidth;
-  if (style.terminal) next = shorten(next, room, style.unicode);
-  std::string out = label("next expiry") + next + "\n";
+  const std::size_t left = std::max(room(), kPathMin);
+  return when.append(kBetween) + shorten(path, left, style.unicode);
+}
+
+std::string time_lines(const StatusView& status, const Style& style, WallTime now) {
+  std::string out = label("next expiry") + next_expiry(status, style, now) + "\n";
   out += label("last reclaim") +
          (status.last_reclaim ? both(*status.last_reclaim, now) : "none since the start") + "\n";
   out += label("due now") + heap(status.due) + "\n";

@@ -78,7 +78,7 @@ TEST_F(RenderExplainTest, BeginsWithTheVerdictAndEndsWithWhatToDo) {
             "30.0 GiB cannot go now: 231 units, used within the keep of its class.\n"
             "\n"
             "WHEN         USED  FULL    GROWTH     INODES  FULL IN\n"
-            "now      40.0 GiB  93 %            1,204,331  \n"
+            "now      40.0 GiB  93 %            1,204,331\n"
             "1d ago   38.0 GiB  88 %  +2.0 GiB  1,100,000  1d 12h\n"
             "7d ago   38.0 GiB  88 %  -1.0 GiB  1,100,000  not growing\n"
             "30d ago         -     -         -          -  no history\n"

@@ -60,9 +60,9 @@ TEST_F(RenderQuotaTest, LimitsOfInodesHaveALineOfTheirOwn) {
   EXPECT_EQ(render(QuotasView{{quota, unlimited_job()}, false}, style_, now_),
             "OF           USED     SOFT       HARD   %  FROM    SCOPE\n"
             "bytes     9.0 GiB  8.0 GiB   10.0 GiB  90  policy  user:ci\n"
-            "inodes  1,204,331        -  2,000,000  60          \n"
+            "inodes  1,204,331        -  2,000,000  60\n"
             "bytes         0 B        -          -   -  -       job:nightly\n"
-            "inodes          0        -          -   -          \n");
+            "inodes          0        -          -   -\n");
 }
 
 TEST_F(RenderQuotaTest, FitsIntoEightyColumns) {

@@ -193,6 +193,26 @@ TEST_F(RenderViewsTest, StatusFitsATerminalOf80By24) {
   }
 }
 
+TEST_F(RenderViewsTest, StatusShortensThePathOfTheNextExpiryAndNeverItsTime) {
+  struct Case {
+    std::size_t width;
+    const char* want;
+  };
+  constexpr Case kCases[] = {
+      {.width = 90,
+       .want = "in 2h 13m (2024-10-04 14:13:00)  agents/2024/worktree...-17-0123456789abcdef"},
+      {.width = 60, .want = "in 2h 13m  agents/2024/work...0123456789abcdef"},
+      {.width = 40, .want = "in 2h 13m  agents...abcdef"},
+  };
+  StatusView status = sample_status();
+  status.next_expiry_path = "agents/2024/worktrees/refactor/job-17-0123456789abcdef";
+  for (const Case& row : kCases) {
+    const std::string text = render(status, Style{.terminal = true, .width = row.width}, kNow);
+    EXPECT_NE(text.find(std::string("\nnext expiry   ") + row.want + "\n"), std::string::npos)
+        << text;
+  }
+}
+
 // The journal may know of earlier ones.
 TEST_F(RenderViewsTest, StatusDoesNotSayThatNothingWasEverRemoved) {
   StatusView status = sample_status();
@@ -269,6 +289,9 @@ TEST_F(RenderViewsTest, LocksSayWhoHoldsThemAndHowLong) {
 2h ago   uncertain, in 4m 20s  alice  ?                  locks/deploy.lock
 3 locks
 )");
+  orphan.reclaim_at = kNow - 14s;
+  EXPECT_NE(render(LocksView{{orphan}, 1}, style_, kNow).find("  orphan, due 14s ago  alice  "),
+            std::string::npos);
   EXPECT_EQ(render(LocksView{}, style_, kNow), "no locks\n");
 }
 
@@ -311,6 +334,21 @@ TEST_F(RenderViewsTest, ShowOfALockGivesItsOwnerAndUnit) {
   cgroup    /workers/17
   unit      worktrees/job-17
 )");
+}
+
+TEST_F(RenderViewsTest, ShowOfAnOrphanSaysSinceWhenItIsOne) {
+  ShowView show;
+  show.path = "locks/deploy.lock";
+  show.what = "lock";
+  show.lock = sample_lock();
+  show.lock->state = LockState::orphan;
+  show.lock->held = 2h - 14s;
+  show.expires_at = kNow - 4s;
+  const std::string text = render(show, style_, kNow);
+  EXPECT_NE(text.find("\n  reclaim   due 4s ago (2024-10-04 11:59:56)\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("\n  state     orphan, for 14s; held for 1h 59m before\n"), std::string::npos)
+      << text;
 }
 
 TEST_F(RenderViewsTest, ShowSaysWhatAPathBelongsTo) {
@@ -384,15 +422,20 @@ TEST_F(RenderViewsTest, EventsAreALineEachAndWrapOnATerminalOnly) {
   mounted.time = kNow;
   mounted.kind = "mounted";
   mounted.detail = "version 0.1.0";
-  const EventsView events{{expired, mounted}, 2};
+  EventView unmounted;
+  unmounted.time = kNow;
+  unmounted.kind = "unmounted";
+  const EventsView events{{expired, mounted, unmounted}, 2};
   EXPECT_EQ(render(events, style_, kNow),
             "2024-10-04 12:00:00  expired       worktrees/job-17: idle 24h; 1.4 GiB; age 1d 1h; "
             "uid=1000 pid=4242 comm=node job=ci-17\n"
-            "2024-10-04 12:00:00  mounted       version 0.1.0\n");
+            "2024-10-04 12:00:00  mounted       version 0.1.0\n"
+            "2024-10-04 12:00:00  unmounted\n");
   EXPECT_EQ(render(events, Style{.terminal = true, .width = 80}, kNow),
             "2024-10-04 12:00:00  expired       worktrees/job-17: idle 24h; 1.4 GiB; age 1d\n"
             "                                   1h; uid=1000 pid=4242 comm=node job=ci-17\n"
-            "2024-10-04 12:00:00  mounted       version 0.1.0\n");
+            "2024-10-04 12:00:00  mounted       version 0.1.0\n"
+            "2024-10-04 12:00:00  unmounted\n");
 }
 
 TEST_F(RenderViewsTest, ThePolicyInForceIsATomlFileAgain) {
