@@ -20,6 +20,10 @@ constexpr Duration kRecoveryPause = std::chrono::milliseconds(2);
 // Entries seen and not yet charged: bounds memory (40 bytes each).
 constexpr std::size_t kSightsMax = 4096;
 
+std::string how_many(std::uint64_t count, std::string_view one, std::string_view more) {
+  return fmt::format("{} {}", count, count == 1 ? one : more);
+}
+
 }  // namespace
 
 Census::~Census() { stop(); }
@@ -280,8 +284,9 @@ bool Census::conclude() {
     event.kind = EventRecord::Kind::adopted;
     event.time = volume_.clock.wall_now();
     // The root unit is one of them.
-    event.detail = fmt::format("{} entries, {} units, {} locks", entries,
-                               units_found_ > 0 ? units_found_ - 1 : 0, locks_found_);
+    event.detail = how_many(entries, "entry", "entries") + ", " +
+                   how_many(units_found_ > 0 ? units_found_ - 1 : 0, "unit", "units") + ", " +
+                   how_many(locks_found_, "lock", "locks");
     event.usage = volume_.ledger.volume().usage();
     if (const auto told = volume_.index.append_event(std::move(event)); !told) {
       spdlog::error("op=append_event errno={}", code(told.error()));

@@ -112,6 +112,8 @@ int forget_volume(const std::string& directory, bool yes) {
       "pins (%zu), quotas (%zu)\n",
       directory.c_str(), exports.found().pins.size(), exports.found().quotas.size());
   tell_trash(**backing, *paths);
+  // In front of what goes to standard error.
+  std::fflush(stdout);
   if (!yes && ::isatty(STDIN_FILENO) == 0) {
     return refuse("nothing was removed; add --yes to do it");
   }

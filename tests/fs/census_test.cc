@@ -56,6 +56,13 @@ TEST_F(CensusTest, AdoptsWhatIsThere) {
   EXPECT_EQ(event->detail, "11 entries, 2 units, 0 locks");
 }
 
+TEST_F(CensusTest, CountsOneAsOne) {
+  rig_.tree.write_file("worktrees/a/x.lock", "");
+  rig_.mount(false);
+  run();
+  EXPECT_EQ(rig_.last_event(EventRecord::Kind::adopted)->detail, "4 entries, 1 unit, 1 lock");
+}
+
 TEST_F(CensusTest, TakesTheAgeOfAUnitFromTheNewestThingInIt) {
   rig_.tree.write_file("worktrees/a/sub/file", "x");
   const auto made = rig_.clock.wall_now();
