@@ -82,11 +82,16 @@ void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), std
 
 void print_detail(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
 
-int print_error(bool json, const ControlReply& reply) {
+void print_json(const nlohmann::json& object, Form form) {
+  const int indent = form == Form::spread ? 2 : -1;
+  print(object.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+int print_error(bool json, const ControlReply& reply, Form form) {
   if (json) {
     nlohmann::json object = reply.body.is_object() ? reply.body : nlohmann::json::object();
     object["error"] = reply.error;
-    print(to_text(object) + "\n");
+    print_json(object, form);
   } else {
     print_detail("ebbctl: " + plain(reply.error) + "\n");
   }

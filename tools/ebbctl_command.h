@@ -90,9 +90,12 @@ int run_request(Invocation& invocation, const Style& style, std::string_view nam
 void print(std::string_view text);
 // Writes to standard error.
 void print_detail(std::string_view text);
+// Writes `object` to standard output over several lines, or as one of a stream of them.
+enum class Form { spread, line };
+void print_json(const nlohmann::json& object, Form form = Form::spread);
 // As an object with "error" beside what the body holds, or as a line on standard error. Returns the
 // exit code.
-int print_error(bool json, const ControlReply& reply);
+int print_error(bool json, const ControlReply& reply, Form form = Form::spread);
 
 template <typename View>
 int print_reply(const Invocation& invocation, const Style& style, const ControlReply& reply) {
@@ -105,7 +108,7 @@ int print_reply(const Invocation& invocation, const Style& style, const ControlR
     return exit_code;
   }
   if (invocation.json) {
-    print(reply.body.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    print_json(reply.body);
     return kExitDone;
   }
   if (!view) {

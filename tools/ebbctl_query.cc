@@ -52,7 +52,7 @@ int run_show(Invocation& invocation, const Style& style) {
 void print_events(const Invocation& invocation, const Style& style, const EventsView& view) {
   if (view.events.empty()) return;
   if (!invocation.json) return print(render(view, style, std::chrono::system_clock::now()));
-  for (const EventView& event : view.events) print(to_text(to_json(event)) + "\n");
+  for (const EventView& event : view.events) print_json(to_json(event), Form::line);
 }
 
 // Until interrupted, or nobody reads any more, or the mount is gone.
@@ -62,7 +62,8 @@ int follow_events(Invocation& invocation, const Style& style) {
   do {
     const ControlReply reply = ask_mount(invocation);
     const auto view = from_json<EventsView>(reply.body);
-    if (reply.exit_code != kExitDone || !view) {
+    if (reply.exit_code != kExitDone) return print_error(invocation.json, reply, Form::line);
+    if (!view) {
       return print_reply<EventsView>(invocation, style, reply);
     }
     print_events(invocation, style, *view);

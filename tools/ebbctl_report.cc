@@ -99,8 +99,7 @@ int run_report(Invocation& invocation, const Style& /*style*/) {
     }
   }
   if (invocation.json) {
-    print(report_json(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
-          "\n");
+    print_json(report_json(*report));
   } else {
     print(fmt::format("{}: written, {}\n", plain(invocation.file),
                       human_bytes({static_cast<std::int64_t>(page.size())})));

@@ -84,8 +84,7 @@ int show_once(const Invocation& invocation, const Style& style, TopSource& sourc
     return print_error(invocation.json, told.error());
   }
   if (invocation.json) {
-    print(top_json(source.frame()).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
-          "\n");
+    print_json(top_json(source.frame()));
   } else {
     Style whole = style;
     whole.height = 0;

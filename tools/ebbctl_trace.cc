@@ -13,7 +13,7 @@ constexpr std::chrono::milliseconds kFetchInterval{250};
 
 void print_requests(const Invocation& invocation, const Style& style, const TraceView& view) {
   if (!invocation.json) return print(render(view, style, std::chrono::system_clock::now()));
-  for (const TracedView& request : view.requests) print(to_text(to_json(request)) + "\n");
+  for (const TracedView& request : view.requests) print_json(to_json(request), Form::line);
 }
 
 // Until interrupted, or nobody reads any more, or the mount is gone.
@@ -23,7 +23,8 @@ int run_trace(Invocation& invocation, const Style& style) {
   do {
     const ControlReply reply = ask_mount(invocation);
     const auto view = from_json<TraceView>(reply.body);
-    if (reply.exit_code != kExitDone || !view) return print_error(invocation.json, reply);
+    if (reply.exit_code != kExitDone || !view)
+      return print_error(invocation.json, reply, Form::line);
     if (!invocation.request.token && !invocation.json) print(trace_header(style));
     invocation.request.token = view->token;
     print_requests(invocation, style, *view);

@@ -101,7 +101,7 @@ TEST_F(EbbctlTest, ExitCodesTellUsageFromNoMountFromRefusal) {
   }
 }
 
-TEST_F(EbbctlTest, ErrorsAreOneLineOfJsonOnRequest) {
+TEST_F(EbbctlTest, ErrorsAreJsonOnRequestAsAnswersAre) {
   for (const char* arguments : {"status --mount @ --json", "--json show @", "units --sort x --json",
                                 "show --json", "policy check missing --json"}) {
     const Outcome plain = run(std::string(arguments).replace(std::string(arguments).find("--json"),
@@ -112,6 +112,11 @@ TEST_F(EbbctlTest, ErrorsAreOneLineOfJsonOnRequest) {
     const json object = json::parse(outcome.out, nullptr, false);
     ASSERT_TRUE(object.is_object()) << arguments << "\n" << outcome.out;
     EXPECT_EQ("ebbctl: " + object.value("error", "") + "\n", plain.err) << arguments;
+    EXPECT_EQ(outcome.out, object.dump(2) + "\n") << arguments;
+  }
+  for (const char* stream : {"events --follow --mount @ --json", "trace --mount @ --json"}) {
+    const std::string out = run(stream).out;
+    EXPECT_EQ(std::ranges::count(out, '\n'), 1) << out;
   }
 }
 
