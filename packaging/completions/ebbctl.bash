@@ -51,7 +51,7 @@ __ebbctl_operands() {
 __ebbctl_values() {
   __ebbctl_choices "$help" "$1"
   case $1 in
-    --class) __ebbctl_ask name status | sort -u ;;
+    --class) __ebbctl_ask name policy show ;;
     --user) compgen -u ;;
     --job) __ebbctl_ask job units | sort -u ;;
     --id) __ebbctl_ask id trash list ;;
@@ -59,6 +59,11 @@ __ebbctl_values() {
       printf '%s\n' adopted braked evicted expired handed_over hook mounted no_space pinned \
         policy_loaded policy_rejected purged quota reclaimed requested restored resumed unmounted \
         unpinned warning would_remove
+      ;;
+    --op)
+      printf '%s\n' copy_file_range create fallocate forget fsync fsyncdir getattr getxattr ioctl \
+        link listxattr lookup lseek mkdir mknod open read readdir readdirplus readlink release \
+        removexattr rename rmdir setattr setxattr statfs statx symlink tmpfile unlink write
       ;;
     --since | --older | --grace) printf '%s\n' 30m 1h 24h 7d ;;
     --interval) printf '%s\n' 1s 2s 5s 10s ;;

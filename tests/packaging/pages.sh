@@ -245,6 +245,10 @@ test_completion_offers_what_the_help_has() {
   offers due ebbctl units --state = d
   offers "expires bytes" ebbctl --json units /tmp --sort ''
   offers "user group" ebbctl quota default ''
+  local operations
+  operations=$(sed -n '/kNames{/,/};/p' "$ebbfs_source/fs/request_counts.h" | grep -oE '"[a-z_]+"')
+  [[ $(wc -w <<<"$operations") -gt 30 ]] || complain "only these operations: $operations"
+  offers "$(tr -d '"' <<<"$operations")" ebbctl trace --op ''
   offers root ebbctl quota set user : ro
   offers /etc/hostname ebbctl policy check /etc/hostn
   offers "--foreground --policy" ebbfs --
@@ -273,6 +277,7 @@ test_completion_offers_what_is_on_the_volume() {
   offers worktrees/one ebbctl restore ''
   offers 1 ebbctl restore --id ''
   offers "worktree lock" ebbctl units --class ''
+  ((${#COMPREPLY[@]} == 2)) || complain "what is no class is offered: ${COMPREPLY[*]}"
   cd / && offers worktrees/two ebbctl --mount "$volume" expire ''
 }
 
