@@ -120,7 +120,7 @@ void add_units(CLI::App& app, Invocation& invocation) {
   add_sort(
       *units, invocation, "Soonest, largest or longest unused first",
       {std::string(sort_by::kExpires), std::string(sort_by::kBytes), std::string(sort_by::kUsed)});
-  add_limit(*units, invocation, "At most N units");
+  add_limit(*units, invocation, "At most N units; 0 for all");
 }
 
 void add_locks(CLI::App& app, Invocation& invocation) {
@@ -140,7 +140,7 @@ void add_locks(CLI::App& app, Invocation& invocation) {
       ->excludes(state);
   add_sort(*locks, invocation, "Oldest, or soonest to be reclaimed first",
            {std::string(sort_by::kAge), std::string(sort_by::kReclaim)});
-  add_limit(*locks, invocation, "At most N locks");
+  add_limit(*locks, invocation, "At most N locks; 0 for all");
 }
 
 void add_events(CLI::App& app, Invocation& invocation) {

@@ -40,15 +40,31 @@ test_man_pages_are_clean() {
   done
 }
 
+# Prints the subsection of ebbctl(8) that has the command $1, as it is written.
+subsection_of() {
+  awk -v command="$1" '
+    /^\.S[sh] / { if (found) exit; text = "" }
+    { text = text $0 "\n" }
+    $0 ~ "^\\.It .*Cm " command "( |$)" { found = 1 }
+    END { if (found) printf "%s", text }' "$man/ebbctl.8"
+}
+
+# Those of all commands stand at the top, each other one near its command.
 test_man_page_of_ebbctl_has_each_command_and_option() {
-  local command option count=0
+  local command option count=0 subsection
   read_page ebbctl.8
   while read -r command; do
     grep -qE -- "^\.It .*Cm $command( |$)" "$man/ebbctl.8" ||
       complain "ebbctl(8) lacks the command $command"
+    subsection=$(subsection_of "$command")
     # shellcheck disable=SC2086  # one or two words
     for option in $(ebbctl $command --help | options_of); do
-      page_has ebbctl.8 "$option" || complain "ebbctl(8) lacks $option of $command"
+      if [[ $option == --@(help|json|mount) ]]; then
+        page_has ebbctl.8 "$option" || complain "ebbctl(8) lacks $option"
+      else
+        grep -qE -- " ${option#-}( |$)" <<<"$subsection" ||
+          complain "ebbctl(8) lacks $option of $command where that is explained"
+      fi
       count=$((count + 1))
     done
   done < <(commands)
