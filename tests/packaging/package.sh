@@ -179,6 +179,22 @@ FSTAB
   end_mount /mnt/by-hand
 }
 
+# Each link of an installed page leads to something that is installed too.
+test_links_of_its_pages_lead_somewhere() {
+  local scratch page link count=0
+  scratch=$(mktemp -d)
+  dpkg-deb -x "$packed"/*.deb "$scratch"
+  cd "$scratch/usr/share/doc/ebbfs"
+  for page in *.md; do
+    while read -r link; do
+      count=$((count + 1))
+      [[ -z $link || -e $link ]] || complain "$page: there is no $link"
+    done < <(grep -oE '\]\([^) ]*\)' "$page" | sed -E 's/^..//; s/[)#].*//; /^[a-z]+:/d')
+  done
+  cd / && rm -rf "$scratch"
+  ((count > 30)) || complain "only $count links were found"
+}
+
 # The commands of a page, one after the other in one shell: what stands after "# " or "$ " in blocks
 # that are marked "console run".
 commands_of() {
@@ -238,7 +254,7 @@ test_session_in_the_readme_runs() {
 main() {
   [[ $(type -t "test_$case") == function ]] || die -2 "no case $case"
   case $case in
-    build | has_nothing_that_lintian_calls_an_error) ;;
+    build | has_nothing_that_lintian_calls_an_error | links_of_its_pages_lead_somewhere) ;;
     *)
       [[ $EUID == 0 && -w /dev/fuse ]] || skip "needs root and /dev/fuse"
       make_root
