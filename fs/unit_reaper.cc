@@ -240,6 +240,12 @@ Report UnitReaper::report_of(const UnitRef& unit, const Judged& judged) const {
         judged.rule, by_age_only || reason == Reason::too_old ? Reason::too_old : Reason::idle);
   }
   if (judged.record.pinned) report.blockers.push_back({Reason::pinned, "pinned"});
+  if (reason == Reason::no_ttl) {
+    report.blockers.push_back(
+        {Reason::no_ttl, judged.rule.name.empty()
+                             ? "the policy has no class " + judged.record.class_name + " any more"
+                             : "its class sets neither ttl nor max_age"});
+  }
   if (reason == Reason::adopt_grace) {
     report.blockers.push_back(
         {Reason::adopt_grace, "the volume was mounted for the first time a short while ago"});
@@ -252,6 +258,9 @@ Report UnitReaper::report_of(const UnitRef& unit, const Judged& judged) const {
     report.blockers.push_back({Reason::use_unknown, "what is in it is still being counted"});
   }
   for (const Blocker& blocker : judged.found.blockers) report.blockers.push_back(blocker);
+  if (reason == Reason::use_unknown && report.blockers.empty()) {
+    report.blockers.push_back({reason, "it could not be found out whether it is in use"});
+  }
   return report;
 }
 

@@ -76,10 +76,10 @@ std::string summary(const PolicyView& policy, const Style& style) {
 }
 
 std::string past_or_future(const ChangeView& change) {
-  const bool held = !change.blockers.empty();
-  if (change.dry_run) return held ? "would not be " : "would be ";
-  if (change.changed) return "";
-  return held ? "not " : "already ";
+  if (change.changed) return change.dry_run ? "would be " : "";
+  // What is no removal was so before.
+  if (change.action == "pinned" || change.action == "unpinned") return "already ";
+  return change.dry_run ? "would not be " : "not ";
 }
 
 }  // namespace

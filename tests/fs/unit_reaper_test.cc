@@ -40,7 +40,6 @@ class UnitReaperTest : public testing::Test {
   }
   bool there(const std::string& path = "worktrees/a") { return rig_.exists(path); }
   std::uint64_t inode(const std::string& path) { return raw(rig_.at(path)); }
-
   VolumeRig rig_;
   const ProcessId worker_ = rig_.processes.start();
 };
@@ -309,21 +308,6 @@ TEST_F(UnitReaperTest, RefusesARequestForAUnitThatIsHeld) {
   EXPECT_EQ(open.report.verdict.reason, Reason::open_files);
   EXPECT_EQ(rig_.reaper().expire(rig_.parts().units->root(), false).trash, std::nullopt);
   EXPECT_TRUE(there());
-  rig_.close(file);
-}
-
-TEST_F(UnitReaperTest, ReportsEverythingThatHoldsAUnit) {
-  OpenFile* const file = rig_.open("worktrees/a/file");
-  ASSERT_TRUE(rig_.take_lock("worktrees/a/build.lock", worker_.tgid));
-  ASSERT_TRUE(rig_.parts().units->set_pinned(*rig_.unit("worktrees/a"), true));
-  rig_.processes.set_inodes_in_use(std::unordered_set{inode("worktrees/a")});
-  rig_.set_mountpoints({"worktrees/a/mnt"});
-  const Report report = rig_.reaper().verdict(rig_.unit("worktrees/a"));
-  std::vector<Reason> reasons;
-  for (const Blocker& blocker : report.blockers) reasons.push_back(blocker.reason);
-  EXPECT_EQ(reasons, (std::vector{Reason::pinned, Reason::open_files, Reason::process_inside,
-                                  Reason::live_lock, Reason::mount_inside}));
-  EXPECT_EQ(report.rule, "idle 1h");
   rig_.close(file);
 }
 

@@ -371,15 +371,27 @@ TEST_F(RenderViewsTest, ChangesSayWhatHappenedOrWould) {
     bool changed;
     std::vector<BlockerView> blockers;
     const char* want;
+    const char* action = "expired";
   };
   const Case cases[] = {
       {.dry_run = false, .changed = true, .blockers = {}, .want = "w/a: expired\n"},
-      {.dry_run = false, .changed = false, .blockers = {}, .want = "w/a: already expired\n"},
+      {.dry_run = false, .changed = false, .blockers = {}, .want = "w/a: not expired\n"},
+      {.dry_run = true, .changed = false, .blockers = {}, .want = "w/a: would not be expired\n"},
+      {.dry_run = false,
+       .changed = false,
+       .blockers = {},
+       .want = "w/a: already pinned\n",
+       .action = "pinned"},
+      {.dry_run = true,
+       .changed = false,
+       .blockers = {},
+       .want = "w/a: already unpinned\n",
+       .action = "unpinned"},
       {.dry_run = false,
        .changed = false,
        .blockers = {{"", "b"}},
        .want = "w/a: not expired\n  held by   b\n"},
-      {.dry_run = true, .changed = false, .blockers = {}, .want = "w/a: would be expired\n"},
+      {.dry_run = true, .changed = true, .blockers = {}, .want = "w/a: would be expired\n"},
       {.dry_run = true,
        .changed = false,
        .blockers = {{"", "b"}},
@@ -387,7 +399,7 @@ TEST_F(RenderViewsTest, ChangesSayWhatHappenedOrWould) {
   };
   for (const Case& row : cases) {
     const ChangeView change{.path = "w/a",
-                            .action = "expired",
+                            .action = row.action,
                             .dry_run = row.dry_run,
                             .changed = row.changed,
                             .usage = {},
