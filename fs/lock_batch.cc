@@ -33,12 +33,12 @@ std::vector<UnitId> LockReaper::due(std::span<const LockId> ids) {
         (void)volume_.index.reschedule(Deadline::Kind::lock, raw(id), kNever);
       } else if (removes && volume_.locks.find_directory(lock->parent_inode) == nullptr &&
                  goes_by_record(lock)) {
-        together[lock->unit].push_back(lock);
+        together[lock->unit.load()].push_back(lock);
       } else {
         alone.push_back(lock);
       }
     }
-    for (const auto& [unit, locks] : together) remove_together(locks, removed, alone);
+    for (const auto& [unit, locks] : together) remove_together(unit, locks, removed, alone);
     // By age: a directory goes with all that is in it, before what is in it would go by itself.
     std::ranges::sort(alone, {}, [](const LockRef& lock) { return lock->id; });
     for (const LockRef& lock : alone) {
@@ -48,7 +48,7 @@ std::vector<UnitId> LockReaper::due(std::span<const LockId> ids) {
   std::vector<UnitId> units;
   for (const LockRef& lock : removed) {
     tell_removed(*lock);
-    units.push_back(lock->unit);
+    units.push_back(lock->unit.load());
   }
   std::ranges::sort(units);
   const auto repeated = std::ranges::unique(units);
@@ -58,9 +58,9 @@ std::vector<UnitId> LockReaper::due(std::span<const LockId> ids) {
 
 // What does not go by this second verdict is judged once more by itself, with all that follows from
 // it, when the unit is free again.
-void LockReaper::remove_together(std::span<const LockRef> locks, std::vector<LockRef>& removed,
-                                 std::vector<LockRef>& alone) {
-  const UnitRef unit = volume_.units.find(locks.front()->unit);
+void LockReaper::remove_together(UnitId id, std::span<const LockRef> locks,
+                                 std::vector<LockRef>& removed, std::vector<LockRef>& alone) {
+  const UnitRef unit = volume_.units.find(id);
   if (unit == nullptr) {
     alone.insert(alone.end(), locks.begin(), locks.end());
     return;
@@ -70,7 +70,7 @@ void LockReaper::remove_together(std::span<const LockRef> locks, std::vector<Loc
     for (const LockRef& lock : locks) reschedule(lock, later(now(), Unit::kRetryFreeze));
     return;
   }
-  std::vector<Going> all = judge_together(locks, alone);
+  std::vector<Going> all = judge_together(*unit, locks, alone);
   std::vector<EventRecord> events;
   events.reserve(all.size());
   for (const Going& going : all) events.push_back(going.event);
@@ -100,7 +100,8 @@ void LockReaper::remove_together(std::span<const LockRef> locks, std::vector<Loc
   removed.insert(removed.end(), gone.begin(), gone.end());
 }
 
-std::vector<LockReaper::Going> LockReaper::judge_together(std::span<const LockRef> locks,
+std::vector<LockReaper::Going> LockReaper::judge_together(const Unit& unit,
+                                                          std::span<const LockRef> locks,
                                                           std::vector<LockRef>& alone) {
   const MonoTime started = volume_.clock.mono_now();
   std::vector<Going> all;
@@ -108,7 +109,7 @@ std::vector<LockReaper::Going> LockReaper::judge_together(std::span<const LockRe
     // The rest is due still.
     if (volume_.clock.mono_now() - started >= kFrozenMax) break;
     auto judged = judge(lock, Clocks::apply);
-    if (judged && judged->goes() && judged->is_one_inode()) {
+    if (judged && judged->goes(unit) && judged->is_one_inode()) {
       EventRecord event = event_of(*judged, EventRecord::Kind::reclaimed);
       all.push_back({lock, std::move(*judged), std::move(event)});
     } else {

@@ -62,6 +62,7 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
   auto judged_record = judge_record(lock);
   if (!judged_record) return std::nullopt;
   Judged& judged = *judged_record;
+  judged.verdict = Verdict::keep(Reason::use_unknown, later(volume_.clock.wall_now(), kLockRetry));
   judged.sight = look(judged.record);
   if (judged.sight.name != Sight::Name::same) return judged_record;
 
@@ -69,8 +70,12 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
   if (timed) {
     judged.seen.touched = std::max(judged.record.made, modified(judged.sight.attributes));
   }
-  judged.verdict = verdict_on(judged, clocks);
-  if (judged.verdict.action == Verdict::Action::keep) return judged_record;
+  if (const Verdict early = verdict_on(judged, clocks); early.action == Verdict::Action::keep) {
+    judged.verdict = early;
+    return judged_record;
+  }
+  look_where(judged);
+  if (judged.sight.name != Sight::Name::same) return judged_record;
   look_closer(judged);
   judged.verdict = verdict_on(judged, clocks);
   // Nothing but its age speaks against such a lock, and the clock was set.
@@ -105,17 +110,21 @@ OwnerState LockReaper::owner_now(const LockRecord& record, const OwnerState& kno
   return volume_.processes.state(record.owner.process.id, record.owner.boot);
 }
 
-Result<SharedFd> LockReaper::open_parent(const LockRecord& record) {
-  const InodeRef inode = volume_.inodes.find(record.parent_inode);
-  if (inode && inode->handle() == record.parent) return directory_fd(volume_, *inode);
-  auto opened = open_by_handle(volume_, record.parent, O_RDONLY | O_DIRECTORY);
-  if (!opened) return std::unexpected(opened.error());
-  return std::make_shared<const UniqueFd>(std::move(*opened));
+void LockReaper::look_where(Judged& judged) {
+  auto place = lock_place(volume_, judged.sight.dir(), judged.record.name);
+  if (!place) {
+    judged.sight.name = Sight::Name::unknown;
+  } else if (*place && (*place)->is_of(judged.record)) {
+    judged.record.path = std::move((*place)->path);
+  } else {
+    judged.sight.name = Sight::Name::misplaced;
+    judged.now_at = std::move(*place);
+  }
 }
 
 LockReaper::Sight LockReaper::look(const LockRecord& record) {
   Sight sight;
-  auto parent = open_parent(record);
+  auto parent = open_lock_parent(volume_, record);
   if (!parent) {
     if (is_absent(parent.error())) sight.name = Sight::Name::gone;
     return sight;
@@ -197,7 +206,8 @@ WallTime LockReaper::not_before(const LockRecord& record) const {
 
 bool LockReaper::holds(const LockRef& lock) {
   const auto judged = judge(lock, Clocks::apply);
-  return judged && judged->sight.name != Sight::Name::gone && !judged->place &&
+  return judged && judged->sight.name != Sight::Name::gone &&
+         judged->sight.name != Sight::Name::misplaced && !judged->place &&
          judged->verdict.action == Verdict::Action::keep;
 }
 

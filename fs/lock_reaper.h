@@ -25,6 +25,7 @@
 
 #include "fs/brake.h"
 #include "fs/describe.h"
+#include "fs/lock_place.h"
 #include "fs/trash.h"
 #include "fs/volume.h"
 
@@ -80,7 +81,8 @@ class LockReaper {
 
   // What the lock's name stands for now.
   struct Sight {
-    enum class Name : std::uint8_t { same, gone, unknown } name = Name::unknown;
+    // `misplaced`: the same, but no lock of this class and unit where it is now.
+    enum class Name : std::uint8_t { same, gone, misplaced, unknown } name = Name::unknown;
     SharedFd parent;
     Attributes attributes{};
 
@@ -98,9 +100,12 @@ class LockReaper {
     std::optional<ProcessTable::Living> witness;  // named by the first line
     std::vector<TreeInode> inside;                // of a directory whose time is over
     bool place = false;  // a directory too large, or with units in it: no lock but a place
+    std::optional<LockPlace> now_at;  // of one that is misplaced: what lock it is there
 
-    [[nodiscard]] bool goes() const {
-      return verdict.action == Verdict::Action::remove && !place && sight.name == Sight::Name::same;
+    // From `unit`, which is frozen.
+    [[nodiscard]] bool goes(const Unit& unit) const {
+      return verdict.action == Verdict::Action::remove && !place &&
+             sight.name == Sight::Name::same && record.unit == unit.id();
     }
     // No directory, or one that is empty.
     [[nodiscard]] bool is_one_inode() const {
@@ -122,8 +127,9 @@ class LockReaper {
   [[nodiscard]] bool goes_by_record(const LockRef& lock);
   [[nodiscard]] Verdict verdict_on(const Judged& judged, Clocks clocks) const;
   void look_closer(Judged& judged);
-  [[nodiscard]] Result<SharedFd> open_parent(const LockRecord& record);
   [[nodiscard]] Sight look(const LockRecord& record);
+  // One that is to go: whether it still is a lock, of this class and unit, where it is now.
+  void look_where(Judged& judged);
   [[nodiscard]] OwnerState owner_now(const LockRecord& record, const OwnerState& known,
                                      const ClassRule& rule);
   [[nodiscard]] Answer is_open(InodeId inode);
@@ -150,9 +156,9 @@ class LockReaper {
 
   // Removing many (lock_batch.cc). Adds those removed to `removed`, those that have to be looked at
   // by themselves to `alone`.
-  void remove_together(std::span<const LockRef> locks, std::vector<LockRef>& removed,
+  void remove_together(UnitId id, std::span<const LockRef> locks, std::vector<LockRef>& removed,
                        std::vector<LockRef>& alone) REQUIRES(judging_mu_);
-  [[nodiscard]] std::vector<Going> judge_together(std::span<const LockRef> locks,
+  [[nodiscard]] std::vector<Going> judge_together(const Unit& unit, std::span<const LockRef> locks,
                                                   std::vector<LockRef>& alone)
       REQUIRES(judging_mu_);
 
@@ -166,6 +172,7 @@ class LockReaper {
                                         EventRecord event) REQUIRES(judging_mu_);
   void keep(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
   void drop(const LockRef& lock);
+  void follow(const LockRef& lock, const Judged& judged);
   void would_remove(const LockRef& lock, const Judged& judged) REQUIRES(judging_mu_);
   // Before its object is removed, and after all is done.
   void note_node(Lock& lock);

@@ -27,6 +27,10 @@ LockReaper::Outcome LockReaper::settle_due(const LockRef& lock) {
     reschedule(lock, kNever);
     return Outcome::kept;
   }
+  if (judged->sight.name == Sight::Name::misplaced) {
+    follow(lock, *judged);
+    return Outcome::kept;
+  }
   if (judged->place || judged->sight.name == Sight::Name::gone) {
     drop(lock);
     return Outcome::kept;
@@ -90,6 +94,16 @@ void LockReaper::drop(const LockRef& lock) {
   volume_.locks.remove(lock);
 }
 
+// A directory above it was renamed behind our back, or by a daemon that did not tell it.
+void LockReaper::follow(const LockRef& lock, const Judged& judged) {
+  if (!judged.now_at) return drop(lock);
+  spdlog::warn("event=lock_found_again path={:?} now={:?}", judged.record.path,
+               judged.now_at->path);
+  if (const auto moved = volume_.locks.move(lock, *judged.now_at, now()); !moved) {
+    reschedule(lock, later(now(), kLockRetry));
+  }
+}
+
 void LockReaper::judge_all_again() {
   for (const LockRef& lock : volume_.locks.all()) reschedule(lock, now());
 }
@@ -148,7 +162,7 @@ void LockReaper::tell_removed(const Lock& lock) {
 
 LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason,
                                        Duration patience) {
-  const UnitRef unit = volume_.units.find(lock->unit);
+  const UnitRef unit = volume_.units.find(lock->unit.load());
   if (unit == nullptr) {
     volume_.locks.remove(lock);
     return Outcome::kept;
@@ -158,7 +172,7 @@ LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason
   const bool asked = reason == RemovalReason::request;
   auto judged = judge(lock, asked ? Clocks::ignore : Clocks::apply);
   if (!judged) return Outcome::kept;
-  if (!judged->goes()) return Outcome::kept;
+  if (!judged->goes(*unit)) return Outcome::kept;
   note_node(*lock);
   if (const auto removed = remove_object(lock, unit, *judged, reason); !removed) {
     spdlog::warn("op=reclaim path={:?} errno={}", judged->record.path, code(removed.error()));

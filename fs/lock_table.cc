@@ -79,7 +79,7 @@ LockRef LockTable::take(LockRecord record, bool cgroup_owner) {
     Names& names = by_directory_[raw(lock->parent_inode)];
     names.erase(lock->name);
     names.emplace(lock->name, lock);
-    by_unit_[raw(lock->unit)].emplace(raw(lock->id), lock);
+    by_unit_[raw(lock->unit.load())].emplace(raw(lock->id), lock);
     by_object_[raw(lock->object_inode)].emplace(raw(lock->id), lock);
     insert_owner(lock);
     size_.store(by_id_.size(), std::memory_order_relaxed);
@@ -134,7 +134,7 @@ void LockTable::forget(const LockRef& lock) {
   {
     const WriterLock maps(mu_);
     erase_from(by_directory_, raw(lock->parent_inode), lock->name, *lock);
-    erase_from(by_unit_, raw(lock->unit), raw(lock->id), *lock);
+    erase_from(by_unit_, raw(lock->unit.load()), raw(lock->id), *lock);
     erase_from(by_object_, raw(lock->object_inode), raw(lock->id), *lock);
     erase_owner(*lock);
     by_id_.erase(raw(lock->id));
@@ -146,6 +146,26 @@ void LockTable::forget(const LockRef& lock) {
 Status LockTable::update(const LockRef& lock, const LockRecord& changed, bool cgroup_owner,
                          WallTime due) {
   const MutexLock state(lock->mu);
+  LockRecord next = changed;
+  next.path = lock->record.path;
+  next.class_name = lock->record.class_name;
+  next.unit = lock->record.unit;
+  return change(lock, next, cgroup_owner, due, true);
+}
+
+// What is known of how its owner ended stays with the lock, as that is told once.
+Status LockTable::move(const LockRef& lock, const LockPlace& place, WallTime due) {
+  const MutexLock state(lock->mu);
+  LockRecord moved = lock->record;
+  moved.path = place.path;
+  moved.class_name = place.class_name;
+  moved.unit = place.unit;
+  const bool by_cgroup = place.owner == OwnerMode::cgroup;
+  return change(lock, moved, by_cgroup, due, by_cgroup != lock->owned_by_cgroup);
+}
+
+Status LockTable::change(const LockRef& lock, const LockRecord& changed, bool cgroup_owner,
+                         WallTime due, bool watch_anew) {
   if (lock->removed) return fail(ESTALE);
   if (auto stored = index_.put_lock(changed, due); !stored) return stored;
   const bool was_watched = lock->watched;
@@ -157,7 +177,12 @@ Status LockTable::update(const LockRef& lock, const LockRecord& changed, bool cg
     before = std::exchange(lock->record, changed);
     lock->owned_by_cgroup = cgroup_owner;
     insert_owner(lock);
+    if (const UnitId was = lock->unit.exchange(changed.unit); was != changed.unit) {
+      erase_from(by_unit_, raw(was), raw(lock->id), *lock);
+      by_unit_[raw(changed.unit)].emplace(raw(lock->id), lock);
+    }
   }
+  if (!watch_anew) return {};
   // Watched anew before the old watch ends: an owner that stays is watched throughout.
   watch(*lock);
   if (was_watched) unwatch(before, was_by_cgroup);

@@ -27,6 +27,7 @@
 #include "index/mutex.h"
 #include "index/record.h"
 #include "index/unit_index.h"
+#include "policy/limits.h"
 
 namespace ebbfs {
 
@@ -42,7 +43,8 @@ struct Lock {
   const LockId id;
   const InodeId parent_inode;
   const std::string name;
-  const UnitId unit;
+  // Changed under `mu` and the table's mutex; atomic because it is read with neither.
+  std::atomic<UnitId> unit;
   const InodeId object_inode;
   const bool is_directory;
 
@@ -60,6 +62,19 @@ struct Lock {
   bool watched GUARDED_BY(mu) = false;
 };
 using LockRef = std::shared_ptr<Lock>;
+
+// Where a lock is, and what the policy makes of it there (fs/lock_place.h).
+struct LockPlace {
+  std::string path;  // relative to the volume root
+  std::string class_name;
+  OwnerMode owner = OwnerMode::process;  // of that class
+  UnitId unit{};                         // that it lies in; kRootUnit when in none
+
+  // Whether `record` says the same but for the path.
+  [[nodiscard]] bool is_of(const LockRecord& record) const {
+    return class_name == record.class_name && unit == record.unit;
+  }
+};
 
 class LockTable {
  public:
@@ -83,12 +98,18 @@ class LockTable {
   void remove(const LockRef& lock) EXCLUDES(lock->mu);
   // The same of each, erased by one change of the index.
   void remove(std::span<const LockRef> locks);
-  // The lock has another owner, or is sure of it in another way: `changed`, whose id, name, parent,
-  // unit and object are as before, becomes the record, is stored, and its owner is watched anew, as
-  // by `add`. Errors: ESTALE when the lock is removed; those of the index, and then nothing has
+  // The lock has another owner, or is sure of it in another way: `changed`, whose id, name, parent
+  // and object are as before, becomes the record, is stored, and its owner is watched anew, as by
+  // `add`. Path, class and unit stay as they are now: it may have been moved since the caller
+  // looked. Errors: ESTALE when the lock is removed; those of the index, and then nothing has
   // changed.
   [[nodiscard]] Status update(const LockRef& lock, const LockRecord& changed, bool cgroup_owner,
                               WallTime due) EXCLUDES(lock->mu);
+
+  // A directory above the lock was renamed: it is at `place` now, another lock of the same owner,
+  // due at `due`. Errors: as of `update`.
+  [[nodiscard]] Status move(const LockRef& lock, const LockPlace& place, WallTime due)
+      EXCLUDES(lock->mu);
 
   // At start: what is known of a lock whose name is gone, for the census, which may find its object
   // under another name (a crash came between a rename and the record of it).
@@ -123,6 +144,9 @@ class LockTable {
   void insert_owner(const LockRef& lock) REQUIRES(lock->mu, mu_);
   void erase_owner(const Lock& lock) REQUIRES(lock.mu, mu_);
   void watch(Lock& lock) REQUIRES(lock.mu);
+  // `watch_anew`: even where the owner is the same.
+  Status change(const LockRef& lock, const LockRecord& changed, bool cgroup_owner, WallTime due,
+                bool watch_anew) REQUIRES(lock->mu);
   void forget(const LockRef& lock) EXCLUDES(lock->mu);
   // Ends one watch of the owner in `record`.
   void unwatch(const LockRecord& record, bool by_cgroup);

@@ -116,6 +116,39 @@ TEST_F(LockTableTest, FindsTheNewestOfHardLinksThatAreLocks) {
   EXPECT_EQ(locks_.find_object(InodeId{100}), first);
 }
 
+TEST_F(LockTableTest, AMovedLockIsFoundInItsNewUnitAndKeepsWhatIsKnownOfItsOwner) {
+  const ProcessId worker = processes_.start();
+  const LockRef lock = add(worker);
+  processes_.kill(worker);
+  {
+    const MutexLock held(lock->mu);
+    lock->owner_state.life = Life::killed;
+    lock->suspect = true;
+  }
+  const LockPlace place{"units/b/a.lock", "other", OwnerMode::process, UnitId{4}};
+  ASSERT_TRUE(locks_.move(lock, place, kDue));
+  EXPECT_EQ(life(lock), Life::killed);
+  EXPECT_TRUE(suspect(lock));
+  EXPECT_EQ(stored(lock)->path, "units/b/a.lock");
+  EXPECT_EQ(stored(lock)->class_name, "other");
+  EXPECT_EQ(stored(lock)->unit, UnitId{4});
+  EXPECT_EQ(locks_.in_unit(UnitId{4}), Locks{lock});
+  EXPECT_TRUE(locks_.in_unit(kUnit).empty());
+  EXPECT_EQ(locks_.of_process(worker), Locks{lock});
+  locks_.remove(lock);
+  EXPECT_TRUE(locks_.in_unit(UnitId{4}).empty());
+  EXPECT_EQ(locks_.move(lock, place, kDue).error(), Errno{ESTALE});
+}
+
+TEST_F(LockTableTest, AMovedLockIsWatchedByWhatOwnsItInItsNewClass) {
+  const ProcessId worker = processes_.start();
+  const LockRef lock = add(worker);
+  ASSERT_TRUE(locks_.move(lock, {"a.lock", "jobs", OwnerMode::cgroup, kUnit}, kDue));
+  EXPECT_EQ(locks_.of_cgroup("/job-1"), Locks{lock});
+  EXPECT_TRUE(locks_.of_process(worker).empty());
+  EXPECT_EQ(processes_.watches(worker), 0U);
+}
+
 TEST_F(LockTableTest, RemoveLeavesNothingBehind) {
   const ProcessId worker = processes_.start();
   const LockRef lock = add(worker);
@@ -301,6 +334,16 @@ TEST_F(LockTableTest, UpdateToAnOwnerThatHasEndedMakesTheLockSuspect) {
   ASSERT_TRUE(locks_.update(lock, changed, false, kNever));
   EXPECT_TRUE(suspect(lock));
   EXPECT_EQ(life(lock), Life::killed);
+}
+
+TEST_F(LockTableTest, UpdateByWhoDidNotSeeItMoveLeavesItWhereItIs) {
+  const LockRef lock = add(processes_.start());
+  const LockRecord seen = *stored(lock);
+  ASSERT_TRUE(locks_.move(lock, {"b/a.lock", "other", OwnerMode::process, UnitId{4}}, kDue));
+  ASSERT_TRUE(locks_.update(lock, seen, false, kDue));
+  EXPECT_EQ(stored(lock)->path, "b/a.lock");
+  EXPECT_EQ(stored(lock)->class_name, "other");
+  EXPECT_EQ(stored(lock)->unit, UnitId{4});
 }
 
 TEST_F(LockTableTest, UpdateThatCannotBeStoredChangesNothing) {
