@@ -171,6 +171,9 @@ class Filesystem {
   // A suspect lock was opened for writing by somebody: whoever it is holds it now.
   void retake_lock(const Caller& caller, NodeId node);
   void drop_lock(NodeId parent, const char* name);
+  // Directories were renamed that had these paths: what was a lock below is one of another path,
+  // class and unit, or none. What was none stays none: nothing is removed that nobody took.
+  void move_locks_below(std::span<const std::string> directories);
   // `name` is about to be made: when it is a suspect lock whose time is over, it is removed. To be
   // called inside no unit.
   [[nodiscard]] Status clear_way(const Caller& caller, NodeId parent, const char* name);
@@ -206,7 +209,9 @@ class Filesystem {
   [[nodiscard]] Status rename_tree_across(const Caller& caller, RenamePlan& plan);
   // The backing rename, with what it replaces settled.
   [[nodiscard]] Status rename_backing(const Caller& caller, RenamePlan& plan);
-  // Locks and unit paths follow the names.
+  // The paths that they had; none where no lock can lie below.
+  [[nodiscard]] std::vector<std::string> renamed_directories(const RenamePlan& plan);
+  // Locks follow the names.
   [[nodiscard]] Status settle_names(const Caller& caller, const RenamePlan& plan);
   void update_paths_below(const std::string& from, const std::string& to);
   [[nodiscard]] Result<UnitRef> new_unit_for(const Caller& caller, const RenamePlan& plan);

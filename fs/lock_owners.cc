@@ -177,6 +177,21 @@ LockRef LockReaper::finish_intent(const LockRef& lock, LockRecord record) {
   return nullptr;
 }
 
+// A crash may have come between a rename of a directory above it and the record of that. Then each
+// unit concerned is counted, by which the lock is found where it is, with what is remembered of it;
+// but no directory is.
+bool LockReaper::is_where_recorded(const LockRef& lock, const LockRecord& record,
+                                   const Sight& sight) {
+  if (sight.name != Sight::Name::same) return true;
+  const UnitRef unit = volume_.units.find(record.unit);
+  if (unit != nullptr && !unit->counting()) return true;
+  auto place = lock_place(volume_, sight.dir(), record.name);
+  if (!place) return true;
+  if (!*place || !((*place)->is_of(record) || record.is_directory)) return false;
+  if ((*place)->path != record.path) (void)volume_.locks.move(lock, **place, kNever);
+  return true;
+}
+
 void LockReaper::check(const LockRef& stored) {
   LockRef lock = stored;
   LockRecord record;
@@ -195,7 +210,8 @@ void LockReaper::check(const LockRef& stored) {
   const auto policy = volume_.rules.policy();
   const ClassRule* rule = policy->find_class(record.class_name);
   const Sight sight = look(record);
-  if (rule == nullptr || sight.name == Sight::Name::gone) {
+  const bool gone = sight.name == Sight::Name::gone || !is_where_recorded(lock, record, sight);
+  if (rule == nullptr || gone) {
     spdlog::info("event=lock_dropped path={:?} why={}", record.path,
                  rule == nullptr ? "no_such_class" : "name_gone");
     volume_.locks.remember(record);

@@ -149,6 +149,8 @@ class LockReaper {
   void suspect(const LockRef& lock, const OwnerState& state, WallTime due);
   void check(const LockRef& stored) REQUIRES(judging_mu_);
   [[nodiscard]] LockRef finish_intent(const LockRef& lock, LockRecord record) REQUIRES(judging_mu_);
+  [[nodiscard]] bool is_where_recorded(const LockRef& lock, const LockRecord& record,
+                                       const Sight& sight) REQUIRES(judging_mu_);
   [[nodiscard]] bool was_checked(const LockRef& lock, const EndedOwner& ended)
       REQUIRES(judging_mu_);
   [[nodiscard]] bool give_to_living_ancestor(const LockRef& lock, LockRecord record)

@@ -279,6 +279,28 @@ std::vector<LockRef> LockTable::in_directory(InodeId directory) const {
   return group(by_directory_, raw(directory));
 }
 
+std::vector<LockRef> LockTable::below(std::string_view path) const {
+  // Any one of a directory tells where all in it are.
+  std::vector<LockRef> samples;
+  {
+    const ReaderLock lock(mu_);
+    samples.reserve(by_directory_.size());
+    for (const auto& [directory, names] : by_directory_) samples.push_back(names.begin()->second);
+  }
+  const std::string prefix = std::string(path) + "/";
+  std::vector<LockRef> found;
+  for (const LockRef& sample : samples) {
+    const bool is_below = [&] {
+      const MutexLock held(sample->mu);
+      return sample->record.path.starts_with(prefix);
+    }();
+    if (!is_below) continue;
+    const auto locks = in_directory(sample->parent_inode);
+    found.insert(found.end(), locks.begin(), locks.end());
+  }
+  return found;
+}
+
 std::vector<LockRef> LockTable::all() const {
   const ReaderLock lock(mu_);
   return values(by_id_);

@@ -130,6 +130,8 @@ class LockTable {
   [[nodiscard]] std::vector<LockRef> of_cgroup(const std::string& cgroup) const;
   [[nodiscard]] std::vector<LockRef> in_unit(UnitId unit) const;
   [[nodiscard]] std::vector<LockRef> in_directory(InodeId directory) const;
+  // Those recorded below the directory `path`. Costs a look at each directory that has locks.
+  [[nodiscard]] std::vector<LockRef> below(std::string_view path) const;
   [[nodiscard]] std::vector<LockRef> all() const;
   [[nodiscard]] std::size_t size() const { return size_.load(std::memory_order_relaxed); }
 

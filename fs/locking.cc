@@ -5,6 +5,7 @@
 
 #include "fs/filesystem.h"
 #include "fs/git_directory.h"
+#include "fs/lock_place.h"
 
 namespace ebbfs {
 namespace {
@@ -166,6 +167,41 @@ void Filesystem::retake_lock(const Caller& caller, NodeId node) {
 void Filesystem::drop_lock(NodeId parent, const char* name) {
   if (volume_.locks.empty()) return;
   if (const LockRef lock = volume_.locks.find(number_of(parent), name)) volume_.locks.remove(lock);
+}
+
+void Filesystem::move_locks_below(std::span<const std::string> directories) {
+  std::vector<LockRef> concerned;
+  for (const std::string& path : directories) {
+    const auto below = volume_.locks.below(path);
+    concerned.insert(concerned.end(), below.begin(), below.end());
+  }
+  if (concerned.empty()) return;
+  const WallTime now = volume_.clock.wall_now();
+  std::vector<LockRef> no_more;
+  for (const LockRef& lock : concerned) {
+    const LockRecord record = [&] {
+      const MutexLock held(lock->mu);
+      return lock->record;
+    }();
+    const auto parent = open_lock_parent(volume_, record);
+    // Where that cannot be known, who is about to remove it finds out.
+    if (!parent) continue;
+    const auto place = lock_place(volume_, (*parent)->get(), record.name);
+    if (!place) continue;
+    if (!*place) {
+      spdlog::info("event=lock_dropped path={:?} why=moved_out_of_its_class", record.path);
+      no_more.push_back(lock);
+      continue;
+    }
+    if ((*place)->path == record.path && (*place)->is_of(record)) continue;
+    const auto moved = volume_.locks.move(lock, **place, now);
+    if (!moved && moved.error() != Errno{ESTALE}) {
+      spdlog::warn("event=lock_not_moved path={:?} now={:?} errno={}", record.path, (*place)->path,
+                   code(moved.error()));
+    }
+  }
+  volume_.locks.remove(no_more);
+  agenda_.due_at(now);
 }
 
 Status Filesystem::clear_way(const Caller& caller, NodeId parent, const char* name) {

@@ -59,6 +59,10 @@ Status Filesystem::rename(const Caller& caller, NodeId parent, const char* name,
   if (!to) return std::unexpected(to.error());
   if (!from->present) return fail(ENOENT);
   RenamePlan plan{std::move(*from), std::move(*to), flags};
+  // What is below may be many locks, which are asked about one by one.
+  if (!caller.may_block && plan.moves_directory() && !volume_.locks.empty()) {
+    return std::unexpected(kDefer);
+  }
   if ((flags & RENAME_EXCHANGE) != 0) return rename_exchange(caller, plan);
 
   const Classifier& classifier = volume_.rules.classifier();
@@ -88,8 +92,21 @@ Status Filesystem::rename_backing(const Caller& caller, RenamePlan& plan) {
   return renamed;
 }
 
+std::vector<std::string> Filesystem::renamed_directories(const RenamePlan& plan) {
+  std::vector<std::string> paths;
+  if (volume_.locks.empty()) return paths;
+  const auto add = [&](const RenameSide& side) {
+    if (!is_directory(*side.present)) return;
+    if (auto path = child_path(side)) paths.push_back(std::move(*path));
+  };
+  add(plan.from);
+  if ((plan.flags & RENAME_EXCHANGE) != 0) add(plan.to);
+  return paths;
+}
+
 Status Filesystem::settle_names(const Caller& caller, const RenamePlan& plan) {
   if (plan.same_file()) return {};
+  move_locks_below(renamed_directories(plan));
   // The records of what the names stood for go last: while there is one, a crash does not lose who
   // the owner is.
   std::array<LockRef, 2> before;
@@ -159,7 +176,7 @@ Status Filesystem::rename_in_place(const Caller& caller, RenamePlan& plan) {
 
 Status Filesystem::rename_exchange(const Caller& caller, RenamePlan& plan) {
   if (!plan.to.present) return fail(ENOENT);
-  const bool directories = plan.is_tree() || is_directory(*plan.to.present);
+  const bool directories = plan.moves_directory();
   const bool same_states = !directories || plan.from.match.state == plan.to.match.state;
   const bool plain = !plan.from.unit_top && !plan.to.unit_top && plan.from.unit == plan.to.unit &&
                      !plan.from.makes_unit() && !plan.to.makes_unit() && same_states;

@@ -4,6 +4,8 @@
 // rename_across.cc.
 #pragma once
 
+#include <fcntl.h>
+
 #include <optional>
 #include <string>
 
@@ -38,6 +40,10 @@ struct Filesystem::RenamePlan {
   // To be asked again inside the units: the directories may have been moved to others before.
   [[nodiscard]] bool holds() const { return from.at.holds() && to.at.holds(); }
   [[nodiscard]] bool is_tree() const { return is_directory(*from.present); }
+  // Something below it gets another path.
+  [[nodiscard]] bool moves_directory() const {
+    return is_tree() || ((flags & RENAME_EXCHANGE) != 0 && to.present && is_directory(*to.present));
+  }
   // Two names of one file: rename(2) then does nothing.
   [[nodiscard]] bool same_file() const {
     return to.present && to.present->stx_ino == from.present->stx_ino;

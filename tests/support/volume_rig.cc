@@ -296,11 +296,12 @@ Status VolumeRig::link(const std::string& path, const std::string& to, pid_t tid
   return {};
 }
 
-Status VolumeRig::rename(const std::string& path, const std::string& to, pid_t tid) {
+Status VolumeRig::rename(const std::string& path, const std::string& to, pid_t tid,
+                         unsigned flags) {
   (void)at(path);
   (void)at(to);
   return parts_->filesystem->rename(caller(tid), parent_of(path), split_path(path).name.c_str(),
-                                    parent_of(to), split_path(to).name.c_str(), 0);
+                                    parent_of(to), split_path(to).name.c_str(), flags);
 }
 
 Status VolumeRig::remove(const std::string& path, pid_t tid) {

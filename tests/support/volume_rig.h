@@ -79,7 +79,7 @@ class VolumeRig {
   Status write_file(const std::string& path, std::string_view content, pid_t tid = 0);
   Status make_symlink(const std::string& path, const char* target, pid_t tid = 0);
   Status link(const std::string& path, const std::string& to, pid_t tid = 0);
-  Status rename(const std::string& path, const std::string& to, pid_t tid = 0);
+  Status rename(const std::string& path, const std::string& to, pid_t tid = 0, unsigned flags = 0);
   Status remove(const std::string& path, pid_t tid = 0);
   // Creates exclusively; EEXIST as the caller would see it after the kernel's own lookup.
   Status take_lock(const std::string& path, pid_t tid, std::string_view content = "");
