@@ -273,9 +273,10 @@ void Reaper::keep_house() {
     volume_.quotas.watch();
     if (volume_.look_after_index) volume_.look_after_index();
   }
-  if (now - flushed_ >= kFlushEach) {
+  const bool flushes = now - flushed_ >= kFlushEach;
+  if (volume_.units.take_pins_moved() || flushes) export_pins(volume_);
+  if (flushes) {
     flushed_ = now;
-    export_pins(volume_);
     volume_.units.flush(volume_.clock.wall_now(), kFlushIdle, false);
     brake_.keep_clock();
   }

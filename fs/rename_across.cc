@@ -61,7 +61,18 @@ Result<UnitRef> Filesystem::new_unit_for(const Caller& caller, const RenamePlan&
   record.handle = plan.from.handle;
   record.inode = InodeId{plan.from.present->stx_ino};
   record.class_name = volume_.rules.policy()->classes[plan.to.match.tree_class].name;
-  record.owner = owner_of(caller, volume_.rules.classifier().job(plan.to.match), nullptr);
+  const std::string_view job = volume_.rules.classifier().job(plan.to.match);
+  if (plan.from.unit_top) {
+    // It stays its owner's and pinned, as a tree does.
+    const UnitRecord was = plan.from.unit->record();
+    record.owner = was.owner;
+    record.owner.uid = plan.from.present->stx_uid;
+    record.owner.gid = plan.from.present->stx_gid;
+    record.owner.job = job;
+    record.pinned = was.pinned;
+  } else {
+    record.owner = owner_of(caller, job, nullptr);
+  }
   record.created = record.last_used = volume_.clock.wall_now();
   const WallTime due = unit_deadline(volume_, record);
   auto unit = volume_.units.create(std::move(record), due);

@@ -69,6 +69,7 @@ Status Subtree::visit(Volume& volume, int dir, const char* name, Context context
       made.record.owner.uid = attributes->stx_uid;
       made.record.owner.gid = attributes->stx_gid;
       made.record.owner.job = job;
+      made.record.pinned = was_top && was.pinned;
     }
     destinations_.push_back(std::move(made));
     context.to = destinations_.size() - 1;

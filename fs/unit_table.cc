@@ -93,6 +93,7 @@ Result<UnitRef> UnitTable::create(UnitRecord record, WallTime due) {
   UnitRef unit = make(std::move(record), due);
   unit->active_.store(true, std::memory_order_seq_cst);
   publish(unit);
+  if (marked.pinned) pins_moved_ = true;
   return unit;
 }
 
@@ -122,6 +123,7 @@ Status UnitTable::remove(Unit& unit) {
     if (unit.retired_) return {};
     unit.retire();
     kept = unpublish(unit);
+    if (unit.pinned_) pins_moved_ = true;
     erased = index_.erase_unit(unit.id());
   }
   // The tree is empty, so what is still charged are unlinked open files, each given back by its
@@ -141,6 +143,7 @@ Status UnitTable::set_path(Unit& unit, std::string path) {
   const MutexLock lock(unit.mu_);
   if (unit.retired_) return fail(ESTALE);
   unit.path_ = std::move(path);
+  if (unit.pinned_) pins_moved_ = true;
   ledger_.limit_unit(unit.accounts(), unit.path_);
   return store(unit, unit.record_locked());
 }

@@ -12,6 +12,7 @@
 // A frozen gate is waited for while holding neither.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -76,6 +77,9 @@ class UnitTable {
   // Changes the pin, or fails and does not. Waits while the unit is frozen, so that none is pinned
   // between the verdict and the removal. ESTALE when it has left the table.
   [[nodiscard]] Status set_pinned(Unit& unit, bool pinned);
+  // True, once, when a pinned unit has come, gone or got another path, so that .ebbfs/pins is
+  // behind.
+  [[nodiscard]] bool take_pins_moved() { return pins_moved_.exchange(false); }
   // Moves the unit's deadline. Go through here, not to the index: whatever stores the record later
   // keeps the deadline given last. No-op when it has left the table.
   [[nodiscard]] Status reschedule(Unit& unit, WallTime due);
@@ -124,6 +128,8 @@ class UnitTable {
   std::unordered_set<UnitRef, ById, ById> by_id_ GUARDED_BY(mu_);
   std::unordered_map<std::uint64_t, UnitId> by_top_ GUARDED_BY(mu_);   // by raw InodeId
   std::unordered_map<std::uint64_t, UnitRef> active_ GUARDED_BY(mu_);  // by id, also the root
+  // One value; what it is about is written before it.
+  std::atomic<bool> pins_moved_{false};
 };
 
 }  // namespace ebbfs

@@ -3,9 +3,14 @@
 // Renames on the rig, beside others who freeze what they concern.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "fs/exports.h"
 #include "tests/support/volume_rig.h"
 
 namespace ebbfs {
@@ -45,6 +50,95 @@ TEST_F(RenameAcross, DoesNotWaitForEver) {
   EXPECT_EQ(renamed.error(), Errno{EBUSY});
   EXPECT_TRUE(rig_.exists("plain/tree"));
   EXPECT_TRUE(rig_.exact());
+}
+
+const char* const kJobs = R"(
+[volume]
+adopt_grace = "0s"
+[[class]]
+name = "worktree"
+kind = "tree"
+match = ["worktrees/*"]
+ttl = "1h"
+[[class]]
+name = "agent"
+kind = "tree"
+match = ["agents/{job}/wt/*"]
+ttl = "1h"
+)";
+
+// Units are pinned by somebody who relies on it.
+class RenamePinned : public testing::Test {
+ protected:
+  RenamePinned() {
+    rig_.mount();
+    exports_.emplace(rig_.parts().backing->state_dir());
+    rig_.volume().exports = &*exports_;
+    rig_.reaper().run_once();
+    for (const char* dir : {"plain", "worktrees", "worktrees/a", "agents", "agents/j1",
+                            "agents/j1/wt", "agents/j1/wt/a", "agents/j2", "agents/j2/wt"}) {
+      EXPECT_TRUE(rig_.make_dir(dir)) << dir;
+    }
+  }
+  void pin(const std::string& path) {
+    ASSERT_TRUE(rig_.volume().units.set_pinned(*rig_.unit(path), true)) << path;
+    export_pins(rig_.volume());
+  }
+  // Whether that unit is pinned, and no other is; also by what outlives the index.
+  testing::AssertionResult only_pinned(const std::string& path) {
+    for (const UnitRef& unit : rig_.volume().units.all()) {
+      if (unit->pinned() == (unit->path() == path)) continue;
+      return testing::AssertionFailure() << unit->path() << " is " << (unit->pinned() ? "" : "not");
+    }
+    const auto stored = rig_.parts().index->load_units().value();
+    if (std::ranges::count(stored, true, &UnitRecord::pinned) != (path.empty() ? 0 : 1)) {
+      return testing::AssertionFailure() << "not what is stored";
+    }
+    rig_.reaper().run_once();
+    const auto exported = Exports(rig_.parts().backing->state_dir()).found().pins;
+    const auto want = path.empty() ? std::vector<std::string>{} : std::vector<std::string>{path};
+    if (exported == want) return testing::AssertionSuccess();
+    return testing::AssertionFailure() << "exported: " << testing::PrintToString(exported);
+  }
+  VolumeRig rig_{kJobs};
+  std::optional<Exports> exports_;
+};
+
+TEST_F(RenamePinned, StaysPinnedInItsClass) {
+  pin("worktrees/a");
+  ASSERT_TRUE(rig_.rename("worktrees/a", "worktrees/b"));
+  EXPECT_TRUE(only_pinned("worktrees/b"));
+}
+
+TEST_F(RenamePinned, StaysPinnedInAnotherClass) {
+  pin("worktrees/a");
+  ASSERT_TRUE(rig_.rename("worktrees/a", "agents/j1/wt/b"));
+  EXPECT_TRUE(only_pinned("agents/j1/wt/b"));
+}
+
+TEST_F(RenamePinned, StaysPinnedWhenADirectoryAboveGivesItAnotherJob) {
+  pin("agents/j1/wt/a");
+  ASSERT_TRUE(rig_.rename("agents/j1", "agents/j3"));
+  EXPECT_TRUE(only_pinned("agents/j3/wt/a"));
+}
+
+TEST_F(RenamePinned, AFileStaysPinnedInAnotherClass) {
+  ASSERT_TRUE(rig_.write_file("worktrees/file", "x"));
+  pin("worktrees/file");
+  ASSERT_TRUE(rig_.rename("worktrees/file", "agents/j2/wt/file"));
+  EXPECT_TRUE(only_pinned("agents/j2/wt/file"));
+}
+
+TEST_F(RenamePinned, IsNoUnitOutsideOfAllClasses) {
+  pin("worktrees/a");
+  ASSERT_TRUE(rig_.rename("worktrees/a", "plain/a"));
+  EXPECT_TRUE(only_pinned(""));
+}
+
+TEST_F(RenamePinned, DoesNotPinWhatItIsMovedInto) {
+  pin("worktrees/a");
+  ASSERT_TRUE(rig_.rename("worktrees/a", "agents/j1/wt/a/inside"));
+  EXPECT_TRUE(only_pinned(""));
 }
 
 }  // namespace
