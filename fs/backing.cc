@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -101,6 +102,8 @@ Status Backing::attach(const std::string& directory, const AccessTimes& access) 
   return {};
 }
 
+dev_t Backing::device() const { return makedev(device_major_, device_minor_); }
+
 bool Backing::on_volume(const Attributes& attributes) const {
   return attributes.stx_dev_major == device_major_ && attributes.stx_dev_minor == device_minor_;
 }
@@ -125,14 +128,17 @@ Result<UniqueFd> Backing::open_handle(const FileHandle& handle, int flags) const
 }
 
 Result<FileHandle> Backing::handle(int fd, const char* name) const {
+  return handle_at(fd, name, name[0] == '\0' ? AT_EMPTY_PATH : 0);
+}
+
+Result<FileHandle> handle_at(int dir, const char* path, int flags) {
   struct {
     struct file_handle head;
     unsigned char data[FileHandle::kMaxBytes];
   } buffer;
   buffer.head.handle_bytes = FileHandle::kMaxBytes;
   int mount_id = 0;
-  const int flags = name[0] == '\0' ? AT_EMPTY_PATH : 0;
-  if (::name_to_handle_at(fd, name, &buffer.head, &mount_id, flags) != 0) return fail_errno();
+  if (::name_to_handle_at(dir, path, &buffer.head, &mount_id, flags) != 0) return fail_errno();
   FileHandle handle;
   handle.type = buffer.head.handle_type;
   handle.size = static_cast<std::uint8_t>(buffer.head.handle_bytes);

@@ -56,6 +56,8 @@ class Backing {
   [[nodiscard]] int trash_dir() const { return trash_dir_.get(); }
   // Each reading of a file counts as an access.
   [[nodiscard]] bool strict_access_times() const { return strict_access_times_; }
+  // Of the volume's own filesystem, as stat(2) shows it.
+  [[nodiscard]] dev_t device() const;
   // Whether `attributes` lie on the volume's own filesystem.
   [[nodiscard]] bool on_volume(const Attributes& attributes) const;
 
@@ -121,6 +123,9 @@ class Backing {
   std::uint32_t device_major_ = 0;
   std::uint32_t device_minor_ = 0;
 };
+
+// name_to_handle_at(2) with `flags`; also for what is not on a volume.
+[[nodiscard]] Result<FileHandle> handle_at(int dir, const char* path, int flags);
 
 // Whether `attributes` describe a directory, a regular file.
 [[nodiscard]] inline bool is_directory(const Attributes& a) { return S_ISDIR(a.stx_mode); }

@@ -52,23 +52,11 @@ BusyProbe::Found BusyProbe::look(const UnitRef& unit, const std::string& path, i
 }
 
 void BusyProbe::refresh() {
-  with_processes_.reset();
+  occupants_.reset();
   mountpoints_.reset();
   if (!mounted_) return;
   mountpoints_ = list_mountpoints(mounted_->mountinfo);
-  const auto inodes = volume_.processes.inodes_in_use(mounted_->device);
-  if (!inodes) {
-    spdlog::warn("op=inodes_in_use errno={}", code(inodes.error()));
-    return;
-  }
-  with_processes_.emplace();
-  for (const std::uint64_t number : *inodes) {
-    // A process inside holds the inode in the kernel, so it is known here, or has just let go.
-    const InodeRef inode = volume_.inodes.find(InodeId{number});
-    if (!inode) continue;
-    const UnitRef unit = inode->unit();
-    if (!unit->is_root()) with_processes_->insert(unit->id());
-  }
+  occupants_ = look_for_occupants(volume_, mounted_->device);
 }
 
 void BusyProbe::look_for_opens(const Unit& unit, Found& found) const {
@@ -79,17 +67,17 @@ void BusyProbe::look_for_opens(const Unit& unit, Found& found) const {
 }
 
 void BusyProbe::look_for_processes(const Unit& unit, Found& found) const {
-  if (!with_processes_) {
+  if (!occupants_) {
     found.blockers.push_back(
         {Reason::use_unknown, "it could not be found out whether a process is inside"});
     return;
   }
-  const bool inside = with_processes_->contains(unit.id());
+  const bool inside = occupants_->units.contains(unit.id());
   found.busy.process_inside = inside ? Answer::yes : Answer::no;
   if (!inside) return;
   found.blockers.push_back({Reason::process_inside,
-                            "a process has its working directory, its root, its program or an open "
-                            "directory inside"});
+                            "a process has its working directory, its root, its program or "
+                            "something open inside"});
 }
 
 void BusyProbe::look_for_git(const UnitRef& unit, const std::string& path, int dir,

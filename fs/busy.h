@@ -9,12 +9,12 @@
 
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "fs/describe.h"
 #include "fs/git_worktree.h"
 #include "fs/lock_reaper.h"
+#include "fs/occupants.h"
 #include "fs/tree.h"
 #include "fs/volume.h"
 #include "policy/expiry.h"
@@ -63,8 +63,8 @@ class BusyProbe {
   const std::optional<MountedAt> mounted_;
 
   std::optional<MonoTime> listed_;
-  std::optional<std::unordered_set<UnitId>> with_processes_;  // none: unknown
-  std::optional<std::vector<std::string>> mountpoints_;       // absolute
+  std::optional<Occupants> occupants_;                   // none: unknown
+  std::optional<std::vector<std::string>> mountpoints_;  // absolute
 };
 
 }  // namespace ebbfs

@@ -103,11 +103,11 @@ bool Explainer::holds_work(const SurveyedUnit& one) const {
   return found != work_.end() && found->second == one.record.last_used;
 }
 
-Inside Explainer::inside() {
+std::optional<Occupants> Explainer::inside() {
   const MutexLock lock(scan_mu_);
   const MonoTime now = volume_.clock.mono_now();
   if (!scanned_ || now - *scanned_ > kFresh) {
-    inside_ = units_with_processes(volume_, device_);
+    inside_ = look_for_occupants(volume_, device_);
     scanned_ = volume_.clock.mono_now();
   }
   return inside_;

@@ -49,7 +49,7 @@ class Explainer {
   [[nodiscard]] HistoryView history(const Caller& caller, Duration since);
 
  private:
-  [[nodiscard]] Inside inside() EXCLUDES(scan_mu_);
+  [[nodiscard]] std::optional<Occupants> inside() EXCLUDES(scan_mu_);
   [[nodiscard]] std::vector<SurveyedUnit> survey(const Caller& caller, const std::string& path);
   [[nodiscard]] bool holds_work(const SurveyedUnit& one) const EXCLUDES(mu_);
   // Of those who own units: whose bytes have a hard limit.
@@ -72,7 +72,7 @@ class Explainer {
 
   Mutex scan_mu_;  // one look at /proc at a time
   std::optional<MonoTime> scanned_ GUARDED_BY(scan_mu_);
-  Inside inside_ GUARDED_BY(scan_mu_);
+  std::optional<Occupants> inside_ GUARDED_BY(scan_mu_);
 
   mutable Mutex mu_;
   // Units that hold work, as they were last used then.

@@ -19,8 +19,10 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 
+#include "fs/backing.h"
 #include "fs/whole_number.h"
 
 namespace ebbfs {
@@ -61,9 +63,10 @@ constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
 
 class Scan {
  public:
-  Scan(const ProcFiles& proc, dev_t device, pid_t but) : proc_(proc), device_(device), but_(but) {}
+  Scan(const ProcFiles& proc, const Devices& devices, pid_t but)
+      : proc_(proc), devices_(devices), but_(but) {}
 
-  Result<std::unordered_set<std::uint64_t>> run() {
+  Result<ProcessUse> run() {
     const auto root = open_dir(proc_.fd(), ".");
     if (!root) return std::unexpected(root.error());
     for (;;) {
@@ -140,7 +143,7 @@ class Scan {
       process.resize(size);
       process += link;
       // A kernel thread has no exe, a leader that ended before its threads has none of the three.
-      if (auto added = add(proc_.fd(), process.c_str(), true); !added) return added;
+      if (auto added = add(proc_.fd(), process.c_str()); !added) return added;
     }
     return {};
   }
@@ -153,44 +156,62 @@ class Scan {
       if (!fd) return std::unexpected(fd.error());
       if (!*fd) return {};
       const fmt::format_int name(**fd);
-      if (auto added = add(::dirfd(dir->get()), name.c_str(), false); !added) return added;
+      if (auto added = add(::dirfd(dir->get()), name.c_str()); !added) return added;
     }
   }
 
-  // The object that the link at `path` leads to, if on our filesystem and, but for `any_type`, a
-  // directory.
-  Status add(int at, const char* path, bool any_type) {
+  // What the link at `path` leads to, if on one of our filesystems.
+  Status add(int at, const char* path) {
     struct statx info{};
     constexpr int kFlags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
-    if (::statx(at, path, kFlags, STATX_TYPE | STATX_INO, &info) != 0) {
+    if (::statx(at, path, kFlags, STATX_INO, &info) != 0) {
       const int error = errno;
       if (vanished(error)) return {};
       // A FUSE mount of another user tells root nothing but, when asked for nothing, its device.
-      if (error != EACCES || ::statx(at, path, kFlags, 0, &info) != 0 || is_ours(info)) {
+      if (error != EACCES || ::statx(at, path, kFlags, 0, &info) != 0 || is_ours(device_of(info))) {
         return fail(error);
       }
       return {};
     }
-    if (is_ours(info) && (any_type || S_ISDIR(info.stx_mode))) found_.insert(info.stx_ino);
+    return is_ours(device_of(info)) ? add(device_of(info), info.stx_ino, at, path) : Status{};
+  }
+
+  // The inode `number` on `device`, one of ours, which the link at `path` leads to.
+  Status add(dev_t device, std::uint64_t number, int at, const char* path) {
+    if (device == devices_.mount) {
+      found_.inodes.insert(number);
+      return {};
+    }
+    if (!beneath_.insert(number).second) return {};
+    const auto handle = handle_at(at, path, AT_SYMLINK_FOLLOW);
+    if (!handle) {
+      beneath_.erase(number);
+      return vanished(code(handle.error())) ? Status{} : std::unexpected(handle.error());
+    }
+    found_.inodes.insert(number);
+    found_.beneath.push_back(*handle);
     return {};
   }
 
-  [[nodiscard]] bool is_ours(const struct statx& info) const {
-    return makedev(info.stx_dev_major, info.stx_dev_minor) == device_;
+  static dev_t device_of(const struct statx& info) {
+    return makedev(info.stx_dev_major, info.stx_dev_minor);
+  }
+  [[nodiscard]] bool is_ours(dev_t device) const {
+    return device == devices_.mount || (device == devices_.backing && devices_.backing != 0);
   }
 
   const ProcFiles& proc_;
-  const dev_t device_;
+  const Devices devices_;
   const pid_t but_;
   const bool may_look_ = has_ptrace_capability();
-  std::unordered_set<std::uint64_t> found_;
+  ProcessUse found_;
+  std::unordered_set<std::uint64_t> beneath_;  // numbers of found_.beneath
 };
 
 }  // namespace
 
-Result<std::unordered_set<std::uint64_t>> scan_inodes_in_use(const ProcFiles& proc, dev_t device,
-                                                             pid_t but) {
-  return Scan(proc, device, but).run();
+Result<ProcessUse> scan_in_use(const ProcFiles& proc, const Devices& devices, pid_t but) {
+  return Scan(proc, devices, but).run();
 }
 
 pid_t own_pid(const ProcFiles& proc) {

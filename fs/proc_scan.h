@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who sits inside a filesystem: one pass over /proc. Free function without state: any thread.
+// Who uses a volume: one pass over /proc. Free function without state: any thread.
 #pragma once
 
 #include <sys/types.h>
 
-#include <cstdint>
-#include <unordered_set>
-
+#include "fs/process_use.h"
 #include "fs/proc_files.h"
 #include "index/result.h"
 
 namespace ebbfs {
 
 // `but`: a process to pass over, by its pid in `proc`; the daemon itself, which has thousands of
-// files open and none of them in its own mount. 0: none.
+// files open, all of them beneath its mount. 0: none.
 //
-// Inode numbers on filesystem `device` (st_dev) that a process or thread visible in /proc has as
-// its working, root or open directory, or is running. Threads that share directories and files
-// with their process, nearly all of them, cost one kcmp(2) each.
+// What a process or thread visible in /proc has as its working or root directory, is running, or
+// has open in whatever way (a directory, a FIFO, O_PATH), on the filesystems `devices`. Threads
+// that share directories and files with their process, nearly all of them, cost one kcmp(2) each.
 //
 // Asks with AT_STATX_DONT_SYNC, so a FUSE filesystem is not called for it. It can wait all the
 // same: for a process that executes a program from this very mount, for the server of a network
@@ -31,9 +29,8 @@ namespace ebbfs {
 //
 // Errors, all meaning unknown: EACCES a living process does not show itself (CAP_SYS_PTRACE is
 // missing, or a security module hides it), or whatever else kept one from being read.
-[[nodiscard]] Result<std::unordered_set<std::uint64_t>> scan_inodes_in_use(const ProcFiles& proc,
-                                                                           dev_t device,
-                                                                           pid_t but = 0);
+[[nodiscard]] Result<ProcessUse> scan_in_use(const ProcFiles& proc, const Devices& devices,
+                                        pid_t but = 0);
 
 // The calling process, by its pid in `proc`, which may be that of another namespace; 0 when it is
 // not visible there.

@@ -13,9 +13,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
+#include "fs/process_use.h"
 #include "index/record.h"
 #include "index/result.h"
 #include "index/types.h"
@@ -85,12 +85,12 @@ class ProcessTable {
   [[nodiscard]] virtual int event_fd() const = 0;
   [[nodiscard]] virtual std::vector<EndedOwner> drain_ended() = 0;
 
-  // Inode numbers on filesystem `device` that any visible process has as cwd, root or exe, or has
-  // open as a directory. Asks /proc with AT_STATX_DONT_SYNC, so that it never calls back into the
-  // filesystem; but see fs/proc_scan.h for what it may wait for: not on a request's thread, and
-  // with no lock held that a request could need. An error means unknown (say EACCES on a process
-  // that still lives). Costs some 0.1 ms a process.
-  [[nodiscard]] virtual Result<std::unordered_set<std::uint64_t>> inodes_in_use(dev_t device) = 0;
+  // What any visible process but ourselves has as cwd, root or exe, or has open. Asks /proc with
+  // AT_STATX_DONT_SYNC, so that it never calls back into the filesystem; but see fs/proc_scan.h for
+  // what it may wait for: not on a request's thread, and with no lock held that a request could
+  // need. An error means unknown (say EACCES on a process that still lives). Costs some 0.1 ms a
+  // process.
+  [[nodiscard]] virtual Result<ProcessUse> in_use(const Devices& devices) = 0;
 
  protected:
   ProcessTable() = default;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/unit_survey.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 #include "policy/eviction.h"
@@ -24,25 +22,8 @@ std::unordered_set<UnitId> units_with_locks(const Volume& volume) {
 
 }  // namespace
 
-Inside units_with_processes(Volume& volume, dev_t device) {
-  const auto inodes = volume.processes.inodes_in_use(device);
-  if (!inodes) {
-    spdlog::warn("op=inodes_in_use errno={}", code(inodes.error()));
-    return std::nullopt;
-  }
-  std::unordered_set<UnitId> units;
-  for (const std::uint64_t number : *inodes) {
-    // A process inside holds the inode in the kernel, so it is known here, or has just let go.
-    const InodeRef inode = volume.inodes.find(InodeId{number});
-    if (!inode) continue;
-    const UnitRef unit = inode->unit();
-    if (!unit->is_root()) units.insert(unit->id());
-  }
-  return units;
-}
-
 std::vector<SurveyedUnit> survey_units(const Volume& volume, const Reaper& reaper,
-                                       const Inside& inside) {
+                                       const std::optional<Occupants>& inside) {
   const auto policy = volume.rules.policy();
   const WallTime now = eviction_time(volume.clock.wall_now(), reaper.brake());
   const WallTime not_before = reaper.not_before();
@@ -58,7 +39,7 @@ std::vector<SurveyedUnit> survey_units(const Volume& volume, const Reaper& reape
       one.reason = Reason::pinned;
     } else if (unit->opens() > 0) {
       one.reason = Reason::open_files;
-    } else if (inside && inside->contains(unit->id())) {
+    } else if (inside && inside->units.contains(unit->id())) {
       one.reason = Reason::process_inside;
     } else if (locked.contains(unit->id())) {
       one.reason = Reason::live_lock;

@@ -8,9 +8,9 @@
 
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <vector>
 
+#include "fs/occupants.h"
 #include "fs/reaper.h"
 #include "fs/volume.h"
 #include "policy/decision.h"
@@ -25,13 +25,9 @@ struct SurveyedUnit {
   Reason reason = Reason::space;
 };
 
-// Units that a process visible in /proc is inside of; nothing when that cannot be found out.
-using Inside = std::optional<std::unordered_set<UnitId>>;
-// `device`: as stat(2) shows for files in the mount.
-[[nodiscard]] Inside units_with_processes(Volume& volume, dev_t device);
-
+// `inside`: nothing when it is not known.
 [[nodiscard]] std::vector<SurveyedUnit> survey_units(const Volume& volume, const Reaper& reaper,
-                                                     const Inside& inside);
+                                                     const std::optional<Occupants>& inside);
 
 // "files in it are open"; for one that may go "".
 [[nodiscard]] std::string held_text(Reason reason);

@@ -98,6 +98,23 @@ TEST_F(BusyTest, FindsProcessesDeepInside) {
   EXPECT_EQ(look().busy.process_inside, Answer::yes);
 }
 
+TEST_F(BusyTest, FindsProcessesThatWereInsideBeforeTheMount) {
+  mounted_at("/elsewhere");
+  rig_.tree.make_dir("worktrees/a b/never looked up");
+  rig_.tree.write_file("worktrees/a b/file", "x");
+  rig_.tree.make_dir("outside");
+  const auto beneath = [&](const char* path) {
+    const auto handle = handle_at(AT_FDCWD, rig_.tree.at(path).c_str(), 0);
+    rig_.processes.set_in_use(ProcessUse{.inodes = {}, .beneath = {handle.value()}});
+    rig_.advance(BusyProbe::kFresh * 2);
+    return look().busy.process_inside;
+  };
+  EXPECT_EQ(beneath("worktrees/a b/never looked up"), Answer::yes);
+  EXPECT_EQ(beneath("worktrees/a b/file"), Answer::yes);
+  EXPECT_EQ(beneath("outside"), Answer::no);
+  EXPECT_EQ(beneath(".."), Answer::no);
+}
+
 TEST_F(BusyTest, ListsProcessesAnewOnlyAfterAWhile) {
   mounted_at("/elsewhere");
   (void)look();

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "fs/backing.h"
 #include "tests/support/child.h"
 #include "tests/support/temp_tree.h"
 
@@ -42,9 +44,9 @@ class InUse : public testing::Test {
   // Whether the scan finds the object at `relative`.
   [[nodiscard]] bool finds(std::string_view relative) const {
     const auto status = status_of(tree_.at(relative));
-    const auto found = scan_inodes_in_use(*proc_, status.st_dev);
+    const auto found = scan_in_use(*proc_, {.mount = status.st_dev});
     EXPECT_TRUE(found.has_value());
-    return found && found->contains(status.st_ino);
+    return found && found->inodes.contains(status.st_ino);
   }
   [[nodiscard]] std::string unit() const { return tree_.at("unit"); }
 
@@ -67,9 +69,9 @@ TEST_F(InUse, IsNotLookedForInTheProcessThatIsToBePassedOver) {
   ASSERT_TRUE(open.valid());
   EXPECT_TRUE(finds("unit"));
   const auto status = status_of(unit());
-  const auto others = scan_inodes_in_use(*proc_, status.st_dev, own_pid(*proc_));
+  const auto others = scan_in_use(*proc_, {.mount = status.st_dev}, own_pid(*proc_));
   ASSERT_TRUE(others.has_value());
-  EXPECT_FALSE(others->contains(status.st_ino));
+  EXPECT_FALSE(others->inodes.contains(status.st_ino));
 }
 
 TEST_F(InUse, IsNobodyAtFirst) { EXPECT_FALSE(finds("unit")); }
@@ -96,15 +98,39 @@ TEST_F(InUse, IsRunningProgram) {
   EXPECT_TRUE(becomes_true([&] { return finds("unit/worker"); }));
 }
 
-TEST_F(InUse, IsOpenDirectoryButNotOpenFile) {
+TEST_F(InUse, IsWhateverIsOpen) {
   tree_.write_file("unit/file", "");
+  tree_.write_file("unit/path", "");
+  tree_.write_file("unit/closed", "");
+  ASSERT_EQ(::mkfifo((unit() + "/fifo").c_str(), 0600), 0);
   const ChildProcess child(sitting([&] {
     return ::open(unit().c_str(), O_RDONLY | O_DIRECTORY) >= 0 &&
-           ::open((unit() + "/file").c_str(), O_RDONLY) >= 0;
+           ::open((unit() + "/file").c_str(), O_RDONLY) >= 0 &&
+           ::open((unit() + "/path").c_str(), O_PATH) >= 0 &&
+           ::open((unit() + "/fifo").c_str(), O_RDWR) >= 0;
   }));
   ASSERT_EQ(child.hear(), 1);
-  EXPECT_TRUE(finds("unit"));
-  EXPECT_FALSE(finds("unit/file"));
+  for (const char* open : {"unit", "unit/file", "unit/path", "unit/fifo"}) {
+    EXPECT_TRUE(finds(open)) << open;
+  }
+  EXPECT_FALSE(finds("unit/closed"));
+}
+
+TEST_F(InUse, IsNamedByItsHandleWhereItIsBeneathTheMount) {
+  tree_.write_file("unit/file", "");
+  const ChildProcess child(sitting([&] {
+    return ::chdir(unit().c_str()) == 0 && ::open("file", O_RDONLY) >= 0 &&
+           ::open("file", O_RDONLY) >= 0;
+  }));
+  ASSERT_EQ(child.hear(), 1);
+  const auto found = scan_in_use(*proc_, {.mount = 0, .backing = status_of(unit()).st_dev});
+  ASSERT_TRUE(found.has_value());
+  for (const char* used : {"unit", "unit/file"}) {
+    EXPECT_TRUE(found->inodes.contains(status_of(tree_.at(used)).st_ino)) << used;
+    const auto handle = handle_at(AT_FDCWD, tree_.at(used).c_str(), 0);
+    ASSERT_TRUE(handle.has_value());
+    EXPECT_EQ(std::ranges::count(found->beneath, *handle), 1) << used;
+  }
 }
 
 TEST_F(InUse, IsRemovedDirectory) {
@@ -112,9 +138,9 @@ TEST_F(InUse, IsRemovedDirectory) {
   const ChildProcess child(
       sitting([&] { return ::chdir(unit().c_str()) == 0 && ::rmdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
-  const auto found = scan_inodes_in_use(*proc_, status.st_dev);
+  const auto found = scan_in_use(*proc_, {.mount = status.st_dev});
   ASSERT_TRUE(found.has_value());
-  EXPECT_TRUE(found->contains(status.st_ino));
+  EXPECT_TRUE(found->inodes.contains(status.st_ino));
 }
 
 // Runs `sit` on a thread of its own while the leader stays elsewhere.
@@ -159,9 +185,9 @@ TEST_F(InUse, IsWorkingDirectoryOfProcessWhoseLeaderHasEnded) {
 TEST_F(InUse, CountsOnlyTheFilesystemAskedFor) {
   const ChildProcess child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
-  const auto found = scan_inodes_in_use(*proc_, status_of("/proc").st_dev);
+  const auto found = scan_in_use(*proc_, {.mount = status_of("/proc").st_dev});
   ASSERT_TRUE(found.has_value());
-  EXPECT_FALSE(found->contains(status_of(tree_.at("unit")).st_ino));
+  EXPECT_FALSE(found->inodes.contains(status_of(tree_.at("unit")).st_ino));
 }
 
 TEST_F(InUse, IsUnknownToWhomMayNotLook) {
@@ -169,7 +195,7 @@ TEST_F(InUse, IsUnknownToWhomMayNotLook) {
   const auto device = status_of(tree_.at("unit")).st_dev;
   const ChildProcess child([&](const ChildProcess::Talk& talk) -> int {
     if (::setresuid(1000, 1000, 1000) != 0) return 1;
-    const auto found = scan_inodes_in_use(*ProcFiles::open(), device);
+    const auto found = scan_in_use(*ProcFiles::open(), {.mount = device});
     talk.tell(found ? 0 : code(found.error()));
     return 0;
   });

@@ -161,6 +161,35 @@ TEST_F(Expiry, KeepsAUnitInWhichAProcessHasItsWorkingDirectory) {
   EXPECT_TRUE(goes("worktrees/cwd"));
 }
 
+TEST_F(Expiry, KeepsAUnitThatWasInUseBeforeTheMount) {
+  make_unit("worktrees/cwd");
+  make_unit("worktrees/open");
+  make_unit("worktrees/idle");
+  volume_->unmount();
+  const ChildProcess process([&](const ChildProcess::Talk& talk) -> int {
+    const bool open = ::open(at("worktrees/open/file").c_str(), O_RDONLY) >= 0;
+    talk.tell(open ? ::chdir(at("worktrees/cwd").c_str()) : -1);
+    talk.wait_for_ever();
+  });
+  ASSERT_EQ(process.hear(), 0);
+  volume_->mount();
+  EXPECT_TRUE(goes("worktrees/idle"));
+  EXPECT_TRUE(stays("worktrees/cwd")) << verdict("worktrees/cwd");
+  EXPECT_TRUE(exists(at("worktrees/open"))) << verdict("worktrees/open");
+  process.kill();
+  EXPECT_TRUE(goes("worktrees/cwd"));
+  EXPECT_TRUE(goes("worktrees/open"));
+}
+
+TEST_F(Expiry, KeepsAUnitWithAnOpenFifo) {
+  make_unit("worktrees/fifo");
+  ASSERT_EQ(::mkfifo(at("worktrees/fifo/f").c_str(), 0600), 0);
+  UniqueFd fd = opened(at("worktrees/fifo/f"), O_RDWR);
+  EXPECT_TRUE(stays("worktrees/fifo")) << verdict("worktrees/fifo");
+  fd.reset();
+  EXPECT_TRUE(goes("worktrees/fifo"));
+}
+
 TEST_F(Expiry, KeepsAUnitFromWhichAProgramRuns) {
   make_unit("worktrees/exe");
   ASSERT_EQ(shell("cp /bin/sleep worktrees/exe/", volume_->path()).exit_code, 0);

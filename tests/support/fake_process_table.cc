@@ -112,6 +112,11 @@ void FakeProcessTable::empty_cgroup(const std::string& cgroup) {
 }
 
 void FakeProcessTable::set_inodes_in_use(Result<std::unordered_set<std::uint64_t>> answer) {
+  if (!answer) return set_in_use(std::unexpected(answer.error()));
+  set_in_use(ProcessUse{.inodes = *std::move(answer)});
+}
+
+void FakeProcessTable::set_in_use(Result<ProcessUse> answer) {
   const MutexLock lock(mu_);
   in_use_ = std::move(answer);
 }
@@ -244,7 +249,7 @@ std::vector<EndedOwner> FakeProcessTable::drain_ended() {
   return std::exchange(ended_, {});
 }
 
-Result<std::unordered_set<std::uint64_t>> FakeProcessTable::inodes_in_use(dev_t /*device*/) {
+Result<ProcessUse> FakeProcessTable::in_use(const Devices& /*devices*/) {
   const MutexLock lock(mu_);
   ++scans_;
   return in_use_;

@@ -59,12 +59,13 @@ class FakeProcessTable final : public ProcessTable {
   void empty_cgroup(const std::string& cgroup) EXCLUDES(mu_);
 
   void set_inodes_in_use(Result<std::unordered_set<std::uint64_t>> answer) EXCLUDES(mu_);
+  void set_in_use(Result<ProcessUse> answer) EXCLUDES(mu_);
   // What watch() and watch_cgroup() of something new answer.
   void set_watch_answer(Status answer) EXCLUDES(mu_);
 
   [[nodiscard]] std::size_t watches(const ProcessId& process) const EXCLUDES(mu_);
   [[nodiscard]] std::size_t watches(const std::string& cgroup) const EXCLUDES(mu_);
-  // How often inodes_in_use() was asked: it is dear, so only for what is about to go.
+  // How often in_use() was asked: it is dear, so only for what is about to go.
   [[nodiscard]] std::size_t scans() const EXCLUDES(mu_);
 
   // ---- ProcessTable ----
@@ -85,8 +86,7 @@ class FakeProcessTable final : public ProcessTable {
   [[nodiscard]] std::optional<Living> living(pid_t pid) override EXCLUDES(mu_);
   [[nodiscard]] int event_fd() const override { return event_.get(); }
   [[nodiscard]] std::vector<EndedOwner> drain_ended() override EXCLUDES(mu_);
-  [[nodiscard]] Result<std::unordered_set<std::uint64_t>> inodes_in_use(dev_t device) override
-      EXCLUDES(mu_);
+  [[nodiscard]] Result<ProcessUse> in_use(const Devices& devices) override EXCLUDES(mu_);
 
  private:
   struct Process {
@@ -123,7 +123,7 @@ class FakeProcessTable final : public ProcessTable {
   std::unordered_map<ProcessId, std::size_t> watches_ GUARDED_BY(mu_);
   std::unordered_map<std::string, std::size_t> cgroup_watches_ GUARDED_BY(mu_);
   std::vector<EndedOwner> ended_ GUARDED_BY(mu_);
-  Result<std::unordered_set<std::uint64_t>> in_use_ GUARDED_BY(mu_){};
+  Result<ProcessUse> in_use_ GUARDED_BY(mu_){};
   Status watch_answer_ GUARDED_BY(mu_){};
   std::size_t scans_ GUARDED_BY(mu_) = 0;
 };

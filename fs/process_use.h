@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What processes hold of a volume, as one look at /proc tells. Values.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <unordered_set>
+#include <vector>
+
+#include "index/types.h"
+
+namespace ebbfs {
+
+// As stat(2) shows them.
+struct Devices {
+  dev_t mount = 0;    // of files in the mount
+  dev_t backing = 0;  // of the same files beneath it; 0: not to be looked for
+};
+
+struct ProcessUse {
+  // Inode numbers, on either filesystem: but for the root's they are the same on both.
+  std::unordered_set<std::uint64_t> inodes{};
+  // Of those on the backing filesystem, each once. Who came before the mount, or goes around it,
+  // holds what the mount need not know. Some may lie outside of the volume.
+  std::vector<FileHandle> beneath{};
+};
+
+}  // namespace ebbfs
