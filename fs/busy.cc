@@ -52,6 +52,7 @@ BusyProbe::Found BusyProbe::look(const UnitRef& unit, const std::string& path, i
 }
 
 void BusyProbe::refresh() {
+  opens_.emplace(volume_, mounted_ ? std::optional(mounted_->device) : std::nullopt);
   occupants_.reset();
   mountpoints_.reset();
   if (!mounted_) return;
@@ -124,7 +125,7 @@ void BusyProbe::look_into_admin(GitAdmin admin, Found& found) const {
   found.admin_inodes = std::move(*inodes);
 }
 
-void BusyProbe::look_for_locks(const Unit& unit, Found& found) const {
+void BusyProbe::look_for_locks(const Unit& unit, Found& found) {
   auto inside = volume_.locks.in_unit(unit.id());
   if (found.admin) {
     // Where git keeps the worktree's index.lock.
@@ -134,7 +135,7 @@ void BusyProbe::look_for_locks(const Unit& unit, Found& found) const {
   }
   found.busy.live_lock = Answer::no;
   for (const LockRef& lock : inside) {
-    if (!locks_.holds(lock)) continue;
+    if (!locks_.holds(lock, *opens_)) continue;
     found.busy.live_lock = Answer::yes;
     const MutexLock held(lock->mu);
     found.blockers.push_back(

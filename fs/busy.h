@@ -55,7 +55,7 @@ class BusyProbe {
   void look_for_git(const UnitRef& unit, const std::string& path, int dir, const char* name,
                     Found& found) const;
   void look_into_admin(GitAdmin admin, Found& found) const;
-  void look_for_locks(const Unit& unit, Found& found) const;
+  void look_for_locks(const Unit& unit, Found& found);
   void look_for_mounts(const std::string& path, Found& found) const;
 
   Volume& volume_;
@@ -63,6 +63,7 @@ class BusyProbe {
   const std::optional<MountedAt> mounted_;
 
   std::optional<MonoTime> listed_;
+  std::optional<OpenInodes> opens_;
   std::optional<Occupants> occupants_;                   // none: unknown
   std::optional<std::vector<std::string>> mountpoints_;  // absolute
 };

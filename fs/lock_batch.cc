@@ -65,12 +65,20 @@ void LockReaper::remove_together(UnitId id, std::span<const LockRef> locks,
     alone.insert(alone.end(), locks.begin(), locks.end());
     return;
   }
+  OpenInodes opens(volume_, mounted_);
+  // Before anybody has to wait for us: see remove().
+  if (std::ranges::any_of(locks, [](const LockRef& lock) {
+        const MutexLock held(lock->mu);
+        return lock->record.is_directory;
+      })) {
+    opens.look();
+  }
   const FrozenUnits frozen(volume_.units, unit, {unit}, Unit::kPatience);
   if (!frozen) {
     for (const LockRef& lock : locks) reschedule(lock, later(now(), Unit::kRetryFreeze));
     return;
   }
-  std::vector<Going> all = judge_together(*unit, locks, alone);
+  std::vector<Going> all = judge_together(*unit, locks, opens, alone);
   std::vector<EventRecord> events;
   events.reserve(all.size());
   for (const Going& going : all) events.push_back(going.event);
@@ -102,13 +110,14 @@ void LockReaper::remove_together(UnitId id, std::span<const LockRef> locks,
 
 std::vector<LockReaper::Going> LockReaper::judge_together(const Unit& unit,
                                                           std::span<const LockRef> locks,
+                                                          OpenInodes& opens,
                                                           std::vector<LockRef>& alone) {
   const MonoTime started = volume_.clock.mono_now();
   std::vector<Going> all;
   for (const LockRef& lock : locks) {
     // The rest is due still.
     if (volume_.clock.mono_now() - started >= kFrozenMax) break;
-    auto judged = judge(lock, Clocks::apply);
+    auto judged = judge(lock, Clocks::apply, opens);
     if (judged && judged->goes(unit) && judged->is_one_inode()) {
       EventRecord event = event_of(*judged, EventRecord::Kind::reclaimed);
       all.push_back({lock, std::move(*judged), std::move(event)});

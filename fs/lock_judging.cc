@@ -12,6 +12,12 @@
 namespace ebbfs {
 namespace {
 
+// Opened by way of the filesystem, not by the kernel alone: as regular files are. Symbolic links
+// cannot be held open.
+bool tells_of_opens(const Attributes& attributes) {
+  return is_regular(attributes) || S_ISLNK(attributes.stx_mode);
+}
+
 // A directory with more in it is no lock.
 constexpr std::size_t kLockInodesMax = 4096;
 constexpr std::size_t kFirstLineMax = 256;
@@ -58,7 +64,8 @@ bool LockReaper::goes_by_record(const LockRef& lock) {
   return judged && verdict_on(*judged, Clocks::apply).action == Verdict::Action::remove;
 }
 
-std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks clocks) {
+std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks clocks,
+                                                    OpenInodes& opens) {
   auto judged_record = judge_record(lock);
   if (!judged_record) return std::nullopt;
   Judged& judged = *judged_record;
@@ -76,7 +83,7 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
   }
   look_where(judged);
   if (judged.sight.name != Sight::Name::same) return judged_record;
-  look_closer(judged);
+  look_closer(judged, opens);
   judged.verdict = verdict_on(judged, clocks);
   // Nothing but its age speaks against such a lock, and the clock was set.
   if (timed && judged.verdict.action == Verdict::Action::remove &&
@@ -87,10 +94,14 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
   return judged_record;
 }
 
-void LockReaper::look_closer(Judged& judged) {
+void LockReaper::look_closer(Judged& judged, OpenInodes& opens) {
   const Attributes& attributes = judged.sight.attributes;
-  judged.seen.open =
-      is_directory(attributes) ? directory_in_use(judged) : is_open(judged.record.object_inode);
+  if (is_directory(attributes)) {
+    judged.seen.open = directory_in_use(judged, opens);
+  } else {
+    judged.seen.open = tells_of_opens(attributes) ? is_open(judged.record.object_inode)
+                                                  : opens.has(judged.record.object_inode);
+  }
   // A file without content names nobody.
   if (judged.seen.open != Answer::no || !is_regular(attributes) || attributes.stx_size == 0) return;
   judged.witness = find_witness(judged.record, judged.sight);
@@ -153,7 +164,7 @@ Answer LockReaper::is_open(InodeId id) {
   return inode->extent.opens > 0 ? Answer::yes : Answer::no;
 }
 
-Answer LockReaper::directory_in_use(Judged& judged) {
+Answer LockReaper::directory_in_use(Judged& judged, OpenInodes& opens) {
   auto inside =
       gather_tree(volume_.backing, judged.sight.dir(), judged.record.name.c_str(), kLockInodesMax);
   if (!inside && inside.error() != Errno{E2BIG}) return Answer::unknown;
@@ -161,12 +172,12 @@ Answer LockReaper::directory_in_use(Judged& judged) {
   if (judged.place) return Answer::no;
   judged.inside = std::move(*inside);
   for (const TreeInode& inode : judged.inside) {
-    if (!is_directory(inode.attributes)) {
-      if (is_open(inode.id()) == Answer::yes) return Answer::yes;
-      continue;
-    }
+    const Answer open =
+        tells_of_opens(inode.attributes) ? is_open(inode.id()) : opens.has(inode.id());
+    if (open != Answer::no) return open;
+    if (!is_directory(inode.attributes)) continue;
     for (const LockRef& inner : volume_.locks.in_directory(inode.id())) {
-      if (holds(inner)) return Answer::yes;
+      if (holds(inner, opens)) return Answer::yes;
     }
   }
   return Answer::no;
@@ -204,15 +215,16 @@ WallTime LockReaper::not_before(const LockRecord& record) const {
   return later(mounted, volume_.rules.policy()->volume.adopt_grace);
 }
 
-bool LockReaper::holds(const LockRef& lock) {
-  const auto judged = judge(lock, Clocks::apply);
+bool LockReaper::holds(const LockRef& lock, OpenInodes& opens) {
+  const auto judged = judge(lock, Clocks::apply, opens);
   return judged && judged->sight.name != Sight::Name::gone &&
          judged->sight.name != Sight::Name::misplaced && !judged->place &&
          judged->verdict.action == Verdict::Action::keep;
 }
 
 Report LockReaper::report(const LockRef& lock) {
-  const auto judged = judge(lock, Clocks::apply);
+  OpenInodes opens(volume_, mounted_);
+  const auto judged = judge(lock, Clocks::apply, opens);
   return judged ? report_of(*judged) : Report{};
 }
 

@@ -26,6 +26,7 @@
 #include "fs/brake.h"
 #include "fs/describe.h"
 #include "fs/lock_place.h"
+#include "fs/occupants.h"
 #include "fs/trash.h"
 #include "fs/volume.h"
 
@@ -38,6 +39,10 @@ class LockReaper {
       : volume_(volume), trash_(trash), invalidator_(invalidator), brake_(brake) {}
   LockReaper(const LockReaper&) = delete;
   LockReaper& operator=(const LockReaper&) = delete;
+
+  // Until then nothing but regular files and symlinks goes: who has it open is not known. `device`:
+  // st_dev of files in the mount.
+  void set_mounted(dev_t device) { mounted_ = device; }
 
   // At start, after the locks are loaded: drops those whose name is gone or stands for something
   // else, and looks at each owner again.
@@ -64,7 +69,7 @@ class LockReaper {
   // What is to become of the lock, with all that holds it.
   [[nodiscard]] Report report(const LockRef& lock);
   // Whether the lock counts as live: unless it would go if it were due now.
-  [[nodiscard]] bool holds(const LockRef& lock);
+  [[nodiscard]] bool holds(const LockRef& lock, OpenInodes& opens);
   // Removes the lock on request: whatever its grace or ttl, never from a live owner or while open.
   // `dry_run` only says what would be. Removed when the verdict says so and there are no blockers.
   [[nodiscard]] Report expire(const LockRef& lock, bool dry_run) EXCLUDES(judging_mu_);
@@ -121,19 +126,19 @@ class LockReaper {
   enum class Outcome : std::uint8_t { removed, kept, busy };
 
   // Judging (lock_judging.cc). Nothing when the lock is removed, or its class is no more.
-  [[nodiscard]] std::optional<Judged> judge(const LockRef& lock, Clocks clocks);
+  [[nodiscard]] std::optional<Judged> judge(const LockRef& lock, Clocks clocks, OpenInodes& opens);
   // By the record and the owner alone: nothing on the volume is looked at.
   [[nodiscard]] std::optional<Judged> judge_record(const LockRef& lock);
   [[nodiscard]] bool goes_by_record(const LockRef& lock);
   [[nodiscard]] Verdict verdict_on(const Judged& judged, Clocks clocks) const;
-  void look_closer(Judged& judged);
+  void look_closer(Judged& judged, OpenInodes& opens);
   [[nodiscard]] Sight look(const LockRecord& record);
   // One that is to go: whether it still is a lock, of this class and unit, where it is now.
   void look_where(Judged& judged);
   [[nodiscard]] OwnerState owner_now(const LockRecord& record, const OwnerState& known,
                                      const ClassRule& rule);
   [[nodiscard]] Answer is_open(InodeId inode);
-  [[nodiscard]] Answer directory_in_use(Judged& judged);
+  [[nodiscard]] Answer directory_in_use(Judged& judged, OpenInodes& opens);
   [[nodiscard]] bool contains_unit(const LockRecord& record) const;
   [[nodiscard]] std::optional<ProcessTable::Living> find_witness(const LockRecord& record,
                                                                  const Sight& sight);
@@ -161,13 +166,14 @@ class LockReaper {
   void remove_together(UnitId id, std::span<const LockRef> locks, std::vector<LockRef>& removed,
                        std::vector<LockRef>& alone) REQUIRES(judging_mu_);
   [[nodiscard]] std::vector<Going> judge_together(const Unit& unit, std::span<const LockRef> locks,
+                                                  OpenInodes& opens,
                                                   std::vector<LockRef>& alone)
       REQUIRES(judging_mu_);
 
   // Removing (lock_removal.cc).
   [[nodiscard]] Outcome settle_due(const LockRef& lock) REQUIRES(judging_mu_);
-  [[nodiscard]] Outcome remove(const LockRef& lock, RemovalReason reason, Duration patience)
-      REQUIRES(judging_mu_);
+  [[nodiscard]] Outcome remove(const LockRef& lock, RemovalReason reason, Duration patience,
+                               OpenInodes& opens) REQUIRES(judging_mu_);
   [[nodiscard]] Status remove_object(const LockRef& lock, const UnitRef& unit, Judged& judged,
                                      RemovalReason reason) REQUIRES(judging_mu_);
   [[nodiscard]] Status remove_directory(const LockRef& lock, const UnitRef& unit, Judged& judged,
@@ -190,6 +196,7 @@ class LockReaper {
   Trash& trash_;
   Invalidator& invalidator_;
   Brake& brake_;
+  std::optional<dev_t> mounted_;  // constant once requests are served
   // Requests, the reaper and administrators judge one lock at a time.
   Mutex judging_mu_;
   std::unordered_set<std::uint64_t> told_ GUARDED_BY(judging_mu_);  // would_remove, by raw LockId

@@ -22,7 +22,8 @@ constexpr std::size_t kLocksToldMax = 100'000;
 }  // namespace
 
 LockReaper::Outcome LockReaper::settle_due(const LockRef& lock) {
-  const auto judged = judge(lock, Clocks::apply);
+  OpenInodes opens(volume_, mounted_);
+  const auto judged = judge(lock, Clocks::apply, opens);
   if (!judged) {
     reschedule(lock, kNever);
     return Outcome::kept;
@@ -47,7 +48,7 @@ LockReaper::Outcome LockReaper::settle_due(const LockRef& lock) {
     would_remove(lock, *judged);
     return Outcome::kept;
   }
-  const Outcome outcome = remove(lock, RemovalReason::reclaim, Unit::kPatience);
+  const Outcome outcome = remove(lock, RemovalReason::reclaim, Unit::kPatience, opens);
   if (outcome == Outcome::busy) reschedule(lock, later(now(), Unit::kRetryFreeze));
   if (outcome == Outcome::kept) reschedule(lock, later(now(), kLockRetry));
   return outcome;
@@ -110,21 +111,23 @@ void LockReaper::judge_all_again() {
 
 bool LockReaper::reclaim_if_due(const LockRef& lock) {
   const MutexLock judging(judging_mu_);
-  const auto judged = judge(lock, Clocks::apply);
+  OpenInodes opens(volume_, mounted_);
+  const auto judged = judge(lock, Clocks::apply, opens);
   if (!judged) return false;
   if (judged->sight.name == Sight::Name::gone) {
     volume_.locks.remove(lock);
     return true;
   }
   if (judged->place || judged->verdict.action == Action::keep || !enforcing()) return false;
-  return remove(lock, RemovalReason::reclaim, kRequestPatience) == Outcome::removed;
+  return remove(lock, RemovalReason::reclaim, kRequestPatience, opens) == Outcome::removed;
 }
 
 Report LockReaper::expire(const LockRef& lock, bool dry_run) {
   Report report;
   {
     const MutexLock judging(judging_mu_);
-    const auto judged = judge(lock, Clocks::ignore);
+    OpenInodes opens(volume_, mounted_);
+    const auto judged = judge(lock, Clocks::ignore, opens);
     if (!judged) return report;
     report = report_of(*judged);
     if (judged->place) {
@@ -138,7 +141,7 @@ Report LockReaper::expire(const LockRef& lock, bool dry_run) {
       return report;
     };
     if (auto held_back = removal_held(volume_)) return refuse(std::move(*held_back));
-    if (remove(lock, RemovalReason::request, Unit::kPatience) != Outcome::removed) {
+    if (remove(lock, RemovalReason::request, Unit::kPatience, opens) != Outcome::removed) {
       return refuse("it is in use just now");
     }
   }
@@ -160,17 +163,20 @@ void LockReaper::tell_removed(const Lock& lock) {
   invalidator_.removed(lock.parent_inode, node, lock.name);
 }
 
-LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason,
-                                       Duration patience) {
+LockReaper::Outcome LockReaper::remove(const LockRef& lock, RemovalReason reason, Duration patience,
+                                       OpenInodes& opens) {
   const UnitRef unit = volume_.units.find(lock->unit.load());
   if (unit == nullptr) {
     volume_.locks.remove(lock);
     return Outcome::kept;
   }
+  // Opening a directory or a FIFO is no request, which the freeze would keep out; so it may as well
+  // be looked for just before, while nobody waits for us.
+  if (opens.looked()) opens.look();
   const FrozenUnits frozen(volume_.units, unit, {unit}, patience);
   if (!frozen) return Outcome::busy;
   const bool asked = reason == RemovalReason::request;
-  auto judged = judge(lock, asked ? Clocks::ignore : Clocks::apply);
+  auto judged = judge(lock, asked ? Clocks::ignore : Clocks::apply, opens);
   if (!judged) return Outcome::kept;
   if (!judged->goes(*unit)) return Outcome::kept;
   note_node(*lock);

@@ -50,4 +50,15 @@ std::optional<Occupants> look_for_occupants(Volume& volume, dev_t mount) {
   return found;
 }
 
+void OpenInodes::look() {
+  seen_ = mount_ ? volume_.processes.in_use({*mount_, volume_.backing.device()}) : fail(ENODEV);
+  if (!*seen_ && mount_) spdlog::warn("op=in_use errno={}", code(seen_->error()));
+}
+
+Answer OpenInodes::has(InodeId inode) {
+  if (!seen_) look();
+  if (!*seen_) return Answer::unknown;
+  return (*seen_)->inodes.contains(raw(inode)) ? Answer::yes : Answer::no;
+}
+
 }  // namespace ebbfs

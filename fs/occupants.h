@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "fs/volume.h"
+#include "policy/decision.h"
 
 namespace ebbfs {
 
@@ -19,5 +20,25 @@ struct Occupants {
 
 // Nothing when it cannot be found out. `mount`: st_dev of files in the mount.
 [[nodiscard]] std::optional<Occupants> look_for_occupants(Volume& volume, dev_t mount);
+
+// What processes have open, be it nothing that the mount is told of: directories, FIFOs. One look
+// at /proc, made when it is first needed. Threading: one thread.
+class OpenInodes {
+ public:
+  // `mount`: as above; where it is not mounted nothing is known.
+  OpenInodes(Volume& volume, std::optional<dev_t> mount) : volume_(volume), mount_(mount) {}
+  OpenInodes(const OpenInodes&) = delete;
+  OpenInodes& operator=(const OpenInodes&) = delete;
+
+  [[nodiscard]] Answer has(InodeId inode);
+  [[nodiscard]] bool looked() const { return seen_.has_value(); }
+  // Looks, also when it has before.
+  void look();
+
+ private:
+  Volume& volume_;
+  const std::optional<dev_t> mount_;
+  std::optional<Result<ProcessUse>> seen_;
+};
 
 }  // namespace ebbfs

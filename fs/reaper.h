@@ -57,7 +57,10 @@ class Reaper final : public Agenda {
     brake_.load();
     locks_.check_all();
   }
-  void set_mounted(MountedAt mounted) { units_.set_mounted(std::move(mounted)); }
+  void set_mounted(MountedAt mounted) {
+    locks_.set_mounted(mounted.device);
+    units_.set_mounted(std::move(mounted));
+  }
   void start() EXCLUDES(mu_);
   void stop() EXCLUDES(mu_);
   // Does all that is due now.

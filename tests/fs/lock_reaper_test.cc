@@ -85,6 +85,25 @@ TEST_F(LockReaperTest, KeepsAnOrphanWhileSomebodyHasItOpen) {
   EXPECT_TRUE(rig_.exact());
 }
 
+// Opened by the kernel alone, which only /proc tells.
+TEST_F(LockReaperTest, KeepsAnOrphanedDirectoryWhileSomebodyHasItOpen) {
+  const ProcessId worker = start();
+  ASSERT_TRUE(rig_.make_dir("locks/d", worker.tgid));
+  const auto inode = raw(rig_.at("locks/d"));
+  rig_.advance(seconds(3));
+  kill(worker);
+  rig_.processes.set_inodes_in_use(fail(EACCES));
+  pass(kRigLockGrace);
+  EXPECT_TRUE(rig_.exists("locks/d"));
+  rig_.processes.set_inodes_in_use(std::unordered_set{inode});
+  pass(seconds(60));
+  EXPECT_TRUE(rig_.exists("locks/d"));
+  EXPECT_EQ(rig_.reaper().verdict(rig_.lock("locks/d")).verdict.reason, Reason::lock_open);
+  rig_.processes.set_inodes_in_use(std::unordered_set<std::uint64_t>{});
+  pass(seconds(60));
+  EXPECT_FALSE(rig_.exists("locks/d"));
+}
+
 TEST_F(LockReaperTest, LeavesAnotherFileOfTheSameNameAlone) {
   kill(hold());
   stdfs::remove(rig_.tree.at("locks/a"));

@@ -318,6 +318,25 @@ TEST_F(Reclaim, IsToldInTheEventsWithOwnerAndRule) {
   EXPECT_TRUE((*event)["rule"].is_string());
 }
 
+// Which the kernel opens by itself, without a word to the daemon.
+TEST_F(Reclaim, KeepsADirectoryOrFifoWhileSomebodyHasItOpen) {
+  for (const char* path : {"locks/d", "locks/f"}) {
+    SCOPED_TRACE(path);
+    const ChildProcess first = owner([&] {
+      return path == std::string("locks/d") ? ::mkdir(at(path).c_str(), 0755)
+                                            : ::mkfifo(at(path).c_str(), 0644);
+    });
+    ASSERT_EQ(first.hear(), 0);
+    const ChildProcess second =
+        owner([&] { return ::open(at(path).c_str(), O_RDONLY | O_NONBLOCK) >= 0 ? 0 : 1; });
+    ASSERT_EQ(second.hear(), 0);
+    first.kill();
+    EXPECT_TRUE(stays(path));
+    second.kill();
+    EXPECT_TRUE(goes(path));
+  }
+}
+
 class ReclaimByCgroup : public Reclaim {
  protected:
   void SetUp() override {
