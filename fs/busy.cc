@@ -78,7 +78,7 @@ void BusyProbe::look_for_processes(const Unit& unit, Found& found) const {
   if (!inside) return;
   found.blockers.push_back({Reason::process_inside,
                             "a process has its working directory, its root, its program or "
-                            "something open inside"});
+                            "something open or mapped inside"});
 }
 
 void BusyProbe::look_for_git(const UnitRef& unit, const std::string& path, int dir,

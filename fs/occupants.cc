@@ -26,7 +26,7 @@ Result<UnitRef> unit_beneath(Volume& volume, const FileHandle& handle) {
 }  // namespace
 
 std::optional<Occupants> look_for_occupants(Volume& volume, dev_t mount) {
-  const auto in_use = volume.processes.in_use({mount, volume.backing.device()});
+  const auto in_use = volume.processes.in_use({mount, volume.backing.device()}, ProcessLook::all);
   if (!in_use) {
     spdlog::warn("op=in_use errno={}", code(in_use.error()));
     return std::nullopt;
@@ -51,7 +51,8 @@ std::optional<Occupants> look_for_occupants(Volume& volume, dev_t mount) {
 }
 
 void OpenInodes::look() {
-  seen_ = mount_ ? volume_.processes.in_use({*mount_, volume_.backing.device()}) : fail(ENODEV);
+  seen_ = mount_ ? volume_.processes.in_use({*mount_, volume_.backing.device()}, ProcessLook::opens)
+                 : fail(ENODEV);
   if (!*seen_ && mount_) spdlog::warn("op=in_use errno={}", code(seen_->error()));
 }
 

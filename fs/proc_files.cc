@@ -6,6 +6,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,16 +19,7 @@
 namespace ebbfs {
 namespace {
 
-constexpr std::size_t kReadMax = std::size_t{1} << 20U;
 constexpr std::size_t kCommMax = 15;
-
-// Takes what stands before `separator` (or all) off the front of `text`.
-std::string_view take(std::string_view& text, char separator) {
-  const auto end = text.find(separator);
-  const auto head = text.substr(0, end);
-  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-  return head;
-}
 
 template <typename Number>
 std::optional<Number> number_after_blanks(std::string_view text) {
@@ -39,17 +31,46 @@ std::optional<CgroupMount> parse_cgroup_mount_line(std::string_view line) {
   const auto separator = line.find(" - ");
   if (separator == std::string_view::npos) return std::nullopt;
   auto after = line.substr(separator + 3);
-  if (take(after, ' ') != "cgroup2") return std::nullopt;
+  if (take_until(after, ' ') != "cgroup2") return std::nullopt;
   auto before = line.substr(0, separator);
-  for (int i = 0; i < 3; ++i) take(before, ' ');  // mount id, parent id, device
+  for (int i = 0; i < 3; ++i) take_until(before, ' ');  // mount id, parent id, device
   CgroupMount mount;
-  mount.root = unescaped_mount_field(take(before, ' '));
-  mount.path = unescaped_mount_field(take(before, ' '));
+  mount.root = unescaped_mount_field(take_until(before, ' '));
+  mount.path = unescaped_mount_field(take_until(before, ' '));
   if (mount.path.empty() || mount.root.empty()) return std::nullopt;
   return mount;
 }
 
+// A hexadecimal number that all of `text` is.
+std::optional<std::uint64_t> hex_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, error] = std::from_chars(text.data(), end, number, 16);
+  if (error != std::errc{} || at != end) return std::nullopt;
+  return number;
+}
+
 }  // namespace
+
+std::string_view take_until(std::string_view& text, char separator) {
+  const auto end = text.find(separator);
+  const auto head = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  return head;
+}
+
+std::optional<MappedFile> parse_mapping(std::string_view line) {
+  const auto start = hex_number(take_until(line, '-'));
+  const auto end = hex_number(take_until(line, ' '));
+  take_until(line, ' ');  // permissions
+  take_until(line, ' ');  // offset
+  const auto major = hex_number(take_until(line, ':'));
+  const auto minor = hex_number(take_until(line, ' '));
+  const auto inode = whole_number<std::uint64_t>(take_until(line, ' '));
+  if (!start || !end || !major || !minor || !inode || *inode == 0) return std::nullopt;
+  const dev_t device = makedev(static_cast<unsigned>(*major), static_cast<unsigned>(*minor));
+  return MappedFile{*start, *end, device, *inode};
+}
 
 std::optional<ProcStat> parse_stat(std::string_view text) {
   // The name may hold blanks, parentheses and newlines: it ends at the last parenthesis.
@@ -65,7 +86,7 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
   auto rest = text.substr(close + 2);
   if (rest.ends_with('\n')) rest.remove_suffix(1);
   std::array<std::string_view, 50> fields;  // field 3 first
-  for (auto& field : fields) field = take(rest, ' ');
+  for (auto& field : fields) field = take_until(rest, ' ');
   const auto ppid = number_after_blanks<pid_t>(fields[4 - 3]);
   const auto start_time = number_after_blanks<std::uint64_t>(fields[22 - 3]);
   const auto exit_code = number_after_blanks<int>(fields[52 - 3]);
@@ -82,8 +103,8 @@ std::optional<ProcStatus> parse_status(std::string_view text) {
   std::optional<pid_t> tgid;
   std::optional<std::int32_t> ns_pid;
   while (!text.empty()) {
-    auto value = take(text, '\n');
-    const auto key = take(value, ':');  // the first line's name has its newlines escaped
+    auto value = take_until(text, '\n');
+    const auto key = take_until(value, ':');  // the first line's name has its newlines escaped
     if (key == "Tgid") tgid = number_after_blanks<pid_t>(value);
     if (key == "NSpid")
       ns_pid = number_after_blanks<std::int32_t>(value.substr(value.find_last_of('\t') + 1));
@@ -95,7 +116,7 @@ std::optional<ProcStatus> parse_status(std::string_view text) {
 
 std::string parse_cgroup_v2(std::string_view text) {
   while (!text.empty()) {
-    const auto line = take(text, '\n');
+    const auto line = take_until(text, '\n');
     if (line.starts_with("0::/")) return std::string(line.substr(3));
   }
   return {};
@@ -121,7 +142,7 @@ std::string unescaped_mount_field(std::string_view text) {
 std::optional<CgroupMount> parse_cgroup_mount(std::string_view mountinfo) {
   std::optional<CgroupMount> found;
   while (!mountinfo.empty()) {
-    auto mount = parse_cgroup_mount_line(take(mountinfo, '\n'));
+    auto mount = parse_cgroup_mount_line(take_until(mountinfo, '\n'));
     if (mount && (!found || (found->root != "/" && mount->root == "/"))) found = std::move(mount);
   }
   return found;
@@ -144,7 +165,7 @@ std::optional<BootId> parse_boot_id(std::string_view text) {
   return id;
 }
 
-Result<std::string> read_file_at(int dir_fd, const char* path) {
+Result<std::string> read_file_at(int dir_fd, const char* path, std::size_t max) {
   const UniqueFd fd(::openat(dir_fd, path, O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return fail_errno();
   std::string text(4096, '\0');
@@ -154,8 +175,8 @@ Result<std::string> read_file_at(int dir_fd, const char* path) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno();
     used += static_cast<std::size_t>(n);
-    if (n == 0 || used == kReadMax) break;
-    if (used == text.size()) text.resize(text.size() * 2);
+    if (n == 0 || used == max) break;
+    if (used == text.size()) text.resize(std::min(max, text.size() * 2));
   }
   text.resize(used);
   return text;

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -52,11 +53,23 @@ struct CgroupMount {
 // A field of mountinfo as it was before proc(5) wrote its blanks, line ends and backslashes as
 // \040.
 [[nodiscard]] std::string unescaped_mount_field(std::string_view field);
+// A line of proc(5) PID/maps; nothing for one that maps no file.
+struct MappedFile {
+  std::uint64_t start = 0;  // address
+  std::uint64_t end = 0;
+  dev_t device = 0;
+  std::uint64_t inode = 0;
+};
+[[nodiscard]] std::optional<MappedFile> parse_mapping(std::string_view line);
 // "01234567-89ab-...": 32 hex digits, dashes anywhere between.
 [[nodiscard]] std::optional<BootId> parse_boot_id(std::string_view text);
 
-// The file at `path` below `dir_fd`, at most a mebibyte of it. Errors: of openat(2) and read(2).
-[[nodiscard]] Result<std::string> read_file_at(int dir_fd, const char* path);
+// The file at `path` below `dir_fd`, at most `max` bytes of it. Errors: of openat(2) and read(2).
+inline constexpr std::size_t kProcFileMax = std::size_t{1} << 20U;
+[[nodiscard]] Result<std::string> read_file_at(int dir_fd, const char* path,
+                                               std::size_t max = kProcFileMax);
+// What comes before `separator` (or all), taken off the front of `text` together with it.
+std::string_view take_until(std::string_view& text, char separator);
 
 // Whether the calling thread holds CAP_SYS_PTRACE, without which proc(5) shows neither the links
 // nor the exit codes of processes that have more privileges or another owner.

@@ -58,13 +58,14 @@ Result<std::optional<pid_t>> next_number(DIR* dir) {
 
 bool vanished(int error) { return error == ENOENT || error == ESRCH; }
 
+constexpr std::size_t kMapsMax = std::size_t{64} << 20U;  // some 600,000 mappings
 constexpr int kLooksMax = 20;
 constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
 
 class Scan {
  public:
-  Scan(const ProcFiles& proc, const Devices& devices, pid_t but)
-      : proc_(proc), devices_(devices), but_(but) {}
+  Scan(const ProcFiles& proc, const Devices& devices, ProcessLook look, pid_t but)
+      : proc_(proc), devices_(devices), look_(look), but_(but) {}
 
   Result<ProcessUse> run() {
     const auto root = open_dir(proc_.fd(), ".");
@@ -111,13 +112,15 @@ class Scan {
   Status add_process(pid_t pid) {
     if (auto added = add_links(fmt::format("{}", pid)); !added) return added;
     if (auto added = add_files(fmt::format("{}/fd", pid)); !added) return added;
+    const auto maps = add_mapped(fmt::format("{}", pid));
+    if (!maps) return std::unexpected(maps.error());
     if (threads(pid) <= 1) return {};
-    return add_threads(pid);
+    return add_threads(pid, *maps);
   }
 
   // Directories and files of threads that do not share them with their leader: all threads, when
-  // the leader alone has ended.
-  Status add_threads(pid_t pid) {
+  // the leader alone has ended. `mapped`: the memory of all has been looked at.
+  Status add_threads(pid_t pid, bool mapped) {
     const auto tasks = open_dir(proc_.fd(), fmt::format("{}/task", pid).c_str());
     if (!tasks) return std::unexpected(tasks.error());
     for (;;) {
@@ -129,6 +132,11 @@ class Scan {
       Status added;
       if (!shared(pid, **tid, KCMP_FS)) added = add_links(path);
       if (added && !shared(pid, **tid, KCMP_FILES)) added = add_files(path + "/fd");
+      if (added && !mapped) {
+        const auto maps = add_mapped(path);
+        if (maps) mapped = *maps;
+        if (!maps) added = std::unexpected(maps.error());
+      }
       if (!added && !gone(**tid, added.error())) return added;
     }
   }
@@ -158,6 +166,30 @@ class Scan {
       const fmt::format_int name(**fd);
       if (auto added = add(::dirfd(dir->get()), name.c_str()); !added) return added;
     }
+  }
+
+  // Mapped files. False for what has no memory: a kernel thread, a thread that has ended.
+  Result<bool> add_mapped(const std::string& process) {
+    if (look_ != ProcessLook::all) return true;
+    const auto text = read_file_at(proc_.fd(), (process + "/maps").c_str(), kMapsMax);
+    if (!text) {
+      if (code(text.error()) == ESRCH) return false;
+      return std::unexpected(text.error());
+    }
+    if (text->size() == kMapsMax) return fail(EFBIG);
+    for (std::string_view left = *text; !left.empty();) {
+      const auto mapped = parse_mapping(take_until(left, '\n'));
+      if (!mapped || !is_ours(mapped->device)) continue;
+      const auto link = fmt::format("{}/map_files/{:x}-{:x}", process, mapped->start, mapped->end);
+      auto added = add(mapped->device, mapped->inode, proc_.fd(), link.c_str());
+      // What was mapped before is followed only by privilege over the whole host.
+      if (!added && code(added.error()) == EPERM) {
+        found_.inodes.insert(mapped->inode);
+      } else if (!added) {
+        return std::unexpected(added.error());
+      }
+    }
+    return !text->empty();
   }
 
   // What the link at `path` leads to, if on one of our filesystems.
@@ -202,6 +234,7 @@ class Scan {
 
   const ProcFiles& proc_;
   const Devices devices_;
+  const ProcessLook look_;
   const pid_t but_;
   const bool may_look_ = has_ptrace_capability();
   ProcessUse found_;
@@ -210,8 +243,9 @@ class Scan {
 
 }  // namespace
 
-Result<ProcessUse> scan_in_use(const ProcFiles& proc, const Devices& devices, pid_t but) {
-  return Scan(proc, devices, but).run();
+Result<ProcessUse> scan_in_use(const ProcFiles& proc, const Devices& devices, ProcessLook look,
+                               pid_t but) {
+  return Scan(proc, devices, look, but).run();
 }
 
 pid_t own_pid(const ProcFiles& proc) {

@@ -5,8 +5,8 @@
 
 #include <sys/types.h>
 
-#include "fs/process_use.h"
 #include "fs/proc_files.h"
+#include "fs/process_use.h"
 #include "index/result.h"
 
 namespace ebbfs {
@@ -15,12 +15,15 @@ namespace ebbfs {
 // files open, all of them beneath its mount. 0: none.
 //
 // What a process or thread visible in /proc has as its working or root directory, is running, or
-// has open in whatever way (a directory, a FIFO, O_PATH), on the filesystems `devices`. Threads
-// that share directories and files with their process, nearly all of them, cost one kcmp(2) each.
+// has open in whatever way (a directory, a FIFO, O_PATH), on the filesystems `devices`; with
+// ProcessLook::all also what it has mapped: a file read past the daemon (passthrough) is mapped
+// still when the daemon has seen it closed. Threads that share directories and files with their
+// process, nearly all of them, cost one kcmp(2) each.
 //
 // Asks with AT_STATX_DONT_SYNC, so a FUSE filesystem is not called for it. It can wait all the
 // same: for a process that executes a program from this very mount, for the server of a network
-// filesystem that somebody sits in, a tenth of a second for a process that does not show itself.
+// filesystem that somebody sits in, a tenth of a second for a process that does not show itself;
+// looking at mappings, for whoever holds a process's memory: a page fault that waits for a file.
 // So not on a request's thread, and holding no lock that a request could need.
 //
 // What vanishes on the way is skipped. So is pid 1 when a security module hides it from a holder of
@@ -30,7 +33,7 @@ namespace ebbfs {
 // Errors, all meaning unknown: EACCES a living process does not show itself (CAP_SYS_PTRACE is
 // missing, or a security module hides it), or whatever else kept one from being read.
 [[nodiscard]] Result<ProcessUse> scan_in_use(const ProcFiles& proc, const Devices& devices,
-                                        pid_t but = 0);
+                                             ProcessLook look, pid_t but = 0);
 
 // The calling process, by its pid in `proc`, which may be that of another namespace; 0 when it is
 // not visible there.

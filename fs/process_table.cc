@@ -57,8 +57,8 @@ class SystemProcessTable final : public ProcessTable {
   [[nodiscard]] std::optional<Living> living(pid_t pid) override;
   [[nodiscard]] int event_fd() const override { return ends_->fd(); }
   [[nodiscard]] std::vector<EndedOwner> drain_ended() override;
-  [[nodiscard]] Result<ProcessUse> in_use(const Devices& devices) override {
-    return scan_in_use(proc_, devices, own_pid(proc_));
+  [[nodiscard]] Result<ProcessUse> in_use(const Devices& devices, ProcessLook look) override {
+    return scan_in_use(proc_, devices, look, own_pid(proc_));
   }
 
  private:

@@ -85,12 +85,12 @@ class ProcessTable {
   [[nodiscard]] virtual int event_fd() const = 0;
   [[nodiscard]] virtual std::vector<EndedOwner> drain_ended() = 0;
 
-  // What any visible process but ourselves has as cwd, root or exe, or has open. Asks /proc with
-  // AT_STATX_DONT_SYNC, so that it never calls back into the filesystem; but see fs/proc_scan.h for
-  // what it may wait for: not on a request's thread, and with no lock held that a request could
-  // need. An error means unknown (say EACCES on a process that still lives). Costs some 0.1 ms a
-  // process.
-  [[nodiscard]] virtual Result<ProcessUse> in_use(const Devices& devices) = 0;
+  // What any visible process but ourselves has as cwd, root or exe, open, or mapped. Asks /proc
+  // with AT_STATX_DONT_SYNC, so that it never calls back into the filesystem; but see
+  // fs/proc_scan.h for what it may wait for: not on a request's thread, and with no lock held that
+  // a request could need. An error means unknown (say EACCES on a process that still lives). Costs
+  // some 0.1 ms a process.
+  [[nodiscard]] virtual Result<ProcessUse> in_use(const Devices& devices, ProcessLook look) = 0;
 
  protected:
   ProcessTable() = default;

@@ -19,6 +19,12 @@ struct Devices {
   dev_t backing = 0;  // of the same files beneath it; 0: not to be looked for
 };
 
+// How far to look.
+enum class ProcessLook : std::uint8_t {
+  opens,  // working and root directories, programs, descriptors
+  all,    // and mapped files: may wait for a process that changes its memory or waits for a page
+};
+
 struct ProcessUse {
   // Inode numbers, on either filesystem: but for the root's they are the same on both.
   std::unordered_set<std::uint64_t> inodes{};

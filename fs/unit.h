@@ -66,7 +66,9 @@ class Unit {
   [[nodiscard]] WallTime last_used() const {
     return WallTime(Duration(last_used_.load(std::memory_order_relaxed)));
   }
-  // Files inside that are open or mapped through the mount.
+  // Files inside that are open through the mount, or mapped; but for those that the kernel reads by
+  // itself (passthrough), which are no longer counted once closed, though a mapping may go on:
+  // those are found in /proc (fs/proc_scan.h).
   void opened() { opens_.fetch_add(1, std::memory_order_seq_cst); }
   // True when that was the last one and somebody waits for it (see `await_close`).
   [[nodiscard]] bool closed() {

@@ -100,7 +100,7 @@ TEST_F(FakeTable, ReportsCgroupsThatBecomeEmpty) {
 TEST_F(FakeTable, AnswersAsToldAndCountsScans) {
   const auto worker = table_.start();
   table_.set_inodes_in_use(fail(EACCES));
-  EXPECT_FALSE(table_.in_use({.mount = 1}).has_value());
+  EXPECT_FALSE(table_.in_use({.mount = 1}, ProcessLook::all).has_value());
   EXPECT_EQ(table_.scans(), 1U);
   table_.set_watch_answer(fail(EMFILE));
   EXPECT_EQ(table_.watch(worker), fail(EMFILE));

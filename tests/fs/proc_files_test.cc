@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
 #include <sys/prctl.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <string>
@@ -135,6 +136,21 @@ TEST(ParseMountinfo, FindsNoCgroupMountWhereThereIsNone) {
   for (const char* text : {"", "41 31 0:38 / /cgroup2 rw - tmpfs cgroup2 rw\n", "cgroup2\n",
                            " - cgroup2\n", "41 31 0:38 - cgroup2 c rw\n"}) {
     EXPECT_FALSE(parse_cgroup_mount(text).has_value()) << text;
+  }
+}
+
+TEST(ParseMapping, FindsMappedFiles) {
+  const auto mapped = parse_mapping(
+      "7efce5588000-7efce5598000 r--p 00000000 00:3a 28                         /a b/lib.so");
+  ASSERT_TRUE(mapped.has_value());
+  EXPECT_EQ(mapped->start, 0x7efce5588000U);
+  EXPECT_EQ(mapped->end, 0x7efce5598000U);
+  EXPECT_EQ(mapped->device, makedev(0, 0x3a));
+  EXPECT_EQ(mapped->inode, 28U);
+  EXPECT_TRUE(parse_mapping("00400000-00401000 r--p 00000000 08:01 9 ").has_value());
+  for (const char* none : {"7ffd0000-7ffd1000 rw-p 00000000 00:00 0          [stack]", "",
+                           "nonsense", "7ffd0000-7ffd1000 rw-p 00000000 00:zz 5 x"}) {
+    EXPECT_FALSE(parse_mapping(none).has_value()) << none;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <linux/fuse.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -44,7 +45,7 @@ class InUse : public testing::Test {
   // Whether the scan finds the object at `relative`.
   [[nodiscard]] bool finds(std::string_view relative) const {
     const auto status = status_of(tree_.at(relative));
-    const auto found = scan_in_use(*proc_, {.mount = status.st_dev});
+    const auto found = scan_in_use(*proc_, {.mount = status.st_dev}, ProcessLook::all);
     EXPECT_TRUE(found.has_value());
     return found && found->inodes.contains(status.st_ino);
   }
@@ -69,7 +70,8 @@ TEST_F(InUse, IsNotLookedForInTheProcessThatIsToBePassedOver) {
   ASSERT_TRUE(open.valid());
   EXPECT_TRUE(finds("unit"));
   const auto status = status_of(unit());
-  const auto others = scan_in_use(*proc_, {.mount = status.st_dev}, own_pid(*proc_));
+  const auto others =
+      scan_in_use(*proc_, {.mount = status.st_dev}, ProcessLook::all, own_pid(*proc_));
   ASSERT_TRUE(others.has_value());
   EXPECT_FALSE(others->inodes.contains(status.st_ino));
 }
@@ -123,7 +125,8 @@ TEST_F(InUse, IsNamedByItsHandleWhereItIsBeneathTheMount) {
            ::open("file", O_RDONLY) >= 0;
   }));
   ASSERT_EQ(child.hear(), 1);
-  const auto found = scan_in_use(*proc_, {.mount = 0, .backing = status_of(unit()).st_dev});
+  const auto found =
+      scan_in_use(*proc_, {.mount = 0, .backing = status_of(unit()).st_dev}, ProcessLook::all);
   ASSERT_TRUE(found.has_value());
   for (const char* used : {"unit", "unit/file"}) {
     EXPECT_TRUE(found->inodes.contains(status_of(tree_.at(used)).st_ino)) << used;
@@ -133,12 +136,47 @@ TEST_F(InUse, IsNamedByItsHandleWhereItIsBeneathTheMount) {
   }
 }
 
+// Maps the file at `path` and closes it.
+bool map_file(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  return ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd.get(), 0) != MAP_FAILED;
+}
+
+TEST_F(InUse, IsMappedFileThoughItIsClosed) {
+  tree_.write_file("unit/mapped", "x");
+  const auto status = status_of(tree_.at("unit/mapped"));
+  const ChildProcess child(sitting([&] { return map_file(unit() + "/mapped"); }));
+  ASSERT_EQ(child.hear(), 1);
+  EXPECT_TRUE(finds("unit/mapped"));
+  const auto opens = scan_in_use(*proc_, {.mount = status.st_dev}, ProcessLook::opens);
+  ASSERT_TRUE(opens.has_value());
+  EXPECT_FALSE(opens->inodes.contains(status.st_ino));
+  const auto beneath =
+      scan_in_use(*proc_, {.mount = 0, .backing = status.st_dev}, ProcessLook::all);
+  ASSERT_TRUE(beneath.has_value());
+  EXPECT_EQ(std::ranges::count(beneath->beneath,
+                               handle_at(AT_FDCWD, tree_.at("unit/mapped").c_str(), 0).value()),
+            1);
+}
+
+TEST_F(InUse, IsMappedFileOfProcessWhoseLeaderHasEnded) {
+  tree_.write_file("unit/mapped", "x");
+  const ChildProcess child([&](const ChildProcess::Talk& talk) -> int {
+    if (!map_file(unit() + "/mapped")) return 1;
+    std::thread thread([&] { talk.wait_for_ever(); });
+    ::syscall(SYS_exit, 0);
+    return 1;
+  });
+  ASSERT_TRUE(becomes_true([&] { return proc_->stat(child.pid())->state == 'Z'; }));
+  EXPECT_TRUE(finds("unit/mapped"));
+}
+
 TEST_F(InUse, IsRemovedDirectory) {
   const auto status = status_of(tree_.at("unit"));
   const ChildProcess child(
       sitting([&] { return ::chdir(unit().c_str()) == 0 && ::rmdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
-  const auto found = scan_in_use(*proc_, {.mount = status.st_dev});
+  const auto found = scan_in_use(*proc_, {.mount = status.st_dev}, ProcessLook::all);
   ASSERT_TRUE(found.has_value());
   EXPECT_TRUE(found->inodes.contains(status.st_ino));
 }
@@ -185,7 +223,7 @@ TEST_F(InUse, IsWorkingDirectoryOfProcessWhoseLeaderHasEnded) {
 TEST_F(InUse, CountsOnlyTheFilesystemAskedFor) {
   const ChildProcess child(sitting([&] { return ::chdir(unit().c_str()) == 0; }));
   ASSERT_EQ(child.hear(), 1);
-  const auto found = scan_in_use(*proc_, {.mount = status_of("/proc").st_dev});
+  const auto found = scan_in_use(*proc_, {.mount = status_of("/proc").st_dev}, ProcessLook::all);
   ASSERT_TRUE(found.has_value());
   EXPECT_FALSE(found->inodes.contains(status_of(tree_.at("unit")).st_ino));
 }
@@ -195,7 +233,7 @@ TEST_F(InUse, IsUnknownToWhomMayNotLook) {
   const auto device = status_of(tree_.at("unit")).st_dev;
   const ChildProcess child([&](const ChildProcess::Talk& talk) -> int {
     if (::setresuid(1000, 1000, 1000) != 0) return 1;
-    const auto found = scan_in_use(*ProcFiles::open(), {.mount = device});
+    const auto found = scan_in_use(*ProcFiles::open(), {.mount = device}, ProcessLook::all);
     talk.tell(found ? 0 : code(found.error()));
     return 0;
   });

@@ -148,6 +148,22 @@ TEST_F(Expiry, KeepsAUnitWithAMappedFile) {
   EXPECT_TRUE(goes("worktrees/mapped"));
 }
 
+// Large enough to be read past the daemon, which then sees it closed.
+TEST_F(Expiry, KeepsAUnitWithALargeMappedFile) {
+  make_unit("worktrees/mapped");
+  put(at("worktrees/mapped/large"), pattern(1 << 20));
+  const ChildProcess process([&](const ChildProcess::Talk& talk) -> int {
+    const int fd = ::open(at("worktrees/mapped/large").c_str(), O_RDONLY);
+    const void* memory = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+    talk.tell(memory != MAP_FAILED ? ::close(fd) : -1);
+    talk.wait_for_ever();
+  });
+  ASSERT_EQ(process.hear(), 0);
+  EXPECT_TRUE(stays("worktrees/mapped")) << verdict("worktrees/mapped");
+  process.kill();
+  EXPECT_TRUE(goes("worktrees/mapped"));
+}
+
 TEST_F(Expiry, KeepsAUnitInWhichAProcessHasItsWorkingDirectory) {
   make_unit("worktrees/cwd");
   ASSERT_EQ(::mkdir(at("worktrees/cwd/sub").c_str(), 0755), 0);

@@ -249,7 +249,7 @@ std::vector<EndedOwner> FakeProcessTable::drain_ended() {
   return std::exchange(ended_, {});
 }
 
-Result<ProcessUse> FakeProcessTable::in_use(const Devices& /*devices*/) {
+Result<ProcessUse> FakeProcessTable::in_use(const Devices& /*devices*/, ProcessLook /*look*/) {
   const MutexLock lock(mu_);
   ++scans_;
   return in_use_;

@@ -86,7 +86,8 @@ class FakeProcessTable final : public ProcessTable {
   [[nodiscard]] std::optional<Living> living(pid_t pid) override EXCLUDES(mu_);
   [[nodiscard]] int event_fd() const override { return event_.get(); }
   [[nodiscard]] std::vector<EndedOwner> drain_ended() override EXCLUDES(mu_);
-  [[nodiscard]] Result<ProcessUse> in_use(const Devices& devices) override EXCLUDES(mu_);
+  [[nodiscard]] Result<ProcessUse> in_use(const Devices& devices, ProcessLook look) override
+      EXCLUDES(mu_);
 
  private:
   struct Process {
