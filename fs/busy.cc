@@ -36,12 +36,10 @@ std::string why(Errno error) { return std::strerror(code(error)); }
 }  // namespace
 
 BusyProbe::Found BusyProbe::look(const UnitRef& unit, const std::string& path, int dir,
-                                 const char* name) {
-  const MonoTime now = volume_.clock.mono_now();
-  if (!listed_ || now - *listed_ > kFresh) {
-    listed_ = now;
-    refresh();
-  }
+                                 const char* name, Listing listing) {
+  const bool old =
+      listing == Listing::fresh && listed_ && volume_.clock.mono_now() - *listed_ > kFresh;
+  if (!listed_ || old) list();
   Found found;
   look_for_opens(*unit, found);
   look_for_processes(*unit, found);
@@ -51,7 +49,8 @@ BusyProbe::Found BusyProbe::look(const UnitRef& unit, const std::string& path, i
   return found;
 }
 
-void BusyProbe::refresh() {
+void BusyProbe::list() {
+  listed_ = volume_.clock.mono_now();
   opens_.emplace(volume_, mounted_ ? std::optional(mounted_->device) : std::nullopt);
   occupants_.reset();
   mountpoints_.reset();

@@ -42,14 +42,18 @@ class BusyProbe {
     std::optional<GitAdmin> admin;  // on the volume, outside the unit, and fit to go with it
     std::vector<TreeInode> admin_inodes;
   };
-  // Looks at `unit`, whose top is `name` in the directory `dir` and has `path`. Processes and
-  // mounts are listed for all units at once, and again only when that is kFresh ago.
-  [[nodiscard]] Found look(const UnitRef& unit, const std::string& path, int dir, const char* name);
+  // Lists processes and mounts, for all units at once. It may wait for requests of who has a file
+  // open in any unit (fs/proc_scan.h): no such unit is frozen.
+  void list();
+  // Looks at `unit`, whose top is `name` in the directory `dir` and has `path`. Listed is again
+  // only when that is kFresh ago; `as_listed`: not at all, when it has been.
+  enum class Listing : std::uint8_t { fresh, as_listed };
+  [[nodiscard]] Found look(const UnitRef& unit, const std::string& path, int dir, const char* name,
+                           Listing listing = Listing::fresh);
 
   static constexpr Duration kFresh = std::chrono::milliseconds(100);
 
  private:
-  void refresh();
   void look_for_opens(const Unit& unit, Found& found) const;
   void look_for_processes(const Unit& unit, Found& found) const;
   void look_for_git(const UnitRef& unit, const std::string& path, int dir, const char* name,

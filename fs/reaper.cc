@@ -34,11 +34,12 @@ Status watch(const UniqueFd& epoll, int fd) {
   return {};
 }
 
-// How many locks `due` begins with, as far as they are handled together.
-std::size_t leading_locks(std::span<const Deadline> due) {
+// How many of one kind `due` begins with, as far as they are handled together.
+std::size_t leading(std::span<const Deadline> due) {
+  static_assert(UnitReaper::kBatch == LockReaper::kBatch);
   const auto other =
-      std::ranges::find_if(due.first(std::min(due.size(), LockReaper::kBatch)),
-                           [](const Deadline& one) { return one.kind != Deadline::Kind::lock; });
+      std::ranges::find_if(due.first(std::min(due.size(), UnitReaper::kBatch)),
+                           [&](const Deadline& one) { return one.kind != due.front().kind; });
   return static_cast<std::size_t>(other - due.begin());
 }
 
@@ -191,7 +192,10 @@ void Reaper::handle_closed() {
     const MutexLock lock(mu_);
     closed.swap(closed_);
   }
-  for (const UnitId unit : closed) units_.judge(unit);
+  std::ranges::sort(closed);
+  const auto repeated = std::ranges::unique(closed);
+  closed.erase(repeated.begin(), repeated.end());
+  units_.judge(closed);
 }
 
 Reaper::Pass Reaper::handle_due() {
@@ -206,15 +210,15 @@ Reaper::Pass Reaper::handle_due() {
   std::size_t handled = 0;
   for (std::span<const Deadline> left = *due; !left.empty();) {
     if (stopping_) return Pass::idle;
-    const std::size_t locks = leading_locks(left);
-    if (locks > 0) {
-      handle_locks(left.first(locks));
-    } else {
-      handle(left.front());
-    }
-    left = left.subspan(std::max<std::size_t>(locks, 1));
+    const std::size_t together = leading(left);
+    handle(left.first(together));
+    left = left.subspan(together);
+    handled += together;
     // How soon an owner has ended tells a helper from a worker.
-    if (++handled % kBetweenEnds == 0 || locks >= kBetweenEnds) handle_ends();
+    if (handled >= kBetweenEnds) {
+      handled = 0;
+      handle_ends();
+    }
   }
   // Each is gone now, or due later; unless the index refuses changes.
   const auto left = volume_.index.due(now, 1);
@@ -222,16 +226,20 @@ Reaper::Pass Reaper::handle_due() {
   return stuck ? Pass::stuck : Pass::progress;
 }
 
-void Reaper::handle(const Deadline& deadline) {
-  switch (deadline.kind) {
-    case Deadline::Kind::unit:
-      units_.judge(UnitId{deadline.id});
+void Reaper::handle(std::span<const Deadline> alike) {
+  switch (alike.front().kind) {
+    case Deadline::Kind::unit: {
+      std::vector<UnitId> units;
+      units.reserve(alike.size());
+      for (const Deadline& deadline : alike) units.push_back(UnitId{deadline.id});
+      units_.judge(units);
       return;
+    }
     case Deadline::Kind::lock:
-      handle_locks({&deadline, 1});
+      handle_locks(alike);
       return;
     case Deadline::Kind::trash:
-      handle_trash(TrashId{deadline.id});
+      for (const Deadline& deadline : alike) handle_trash(TrashId{deadline.id});
       return;
   }
 }
@@ -240,10 +248,10 @@ void Reaper::handle_locks(std::span<const Deadline> deadlines) {
   std::vector<LockId> ids;
   ids.reserve(deadlines.size());
   for (const Deadline& deadline : deadlines) ids.push_back(LockId{deadline.id});
-  for (const UnitId unit : locks_.due(ids)) {
-    // What a lock has held may be due.
-    if (unit != kRootUnit) units_.judge(unit);
-  }
+  auto units = locks_.due(ids);
+  std::erase(units, kRootUnit);
+  // What a lock has held may be due.
+  units_.judge(units);
 }
 
 // What is deleted does not come back: not by a clock that was set, nor while only observing.

@@ -109,7 +109,8 @@ class Reaper final : public Agenda {
   void handle_closed() EXCLUDES(mu_);
   enum class Pass : std::uint8_t { idle, progress, stuck };
   [[nodiscard]] Pass handle_due();
-  void handle(const Deadline& deadline);
+  // Of one kind, one at least.
+  void handle(std::span<const Deadline> alike);
   void handle_locks(std::span<const Deadline> deadlines);
   void handle_new_rules();
   void handle_trash(TrashId id);

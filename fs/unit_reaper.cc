@@ -42,40 +42,43 @@ WallTime UnitReaper::not_before() const {
                volume_.rules.policy()->volume.adopt_grace);
 }
 
-void UnitReaper::judge(UnitId id) {
-  const UnitRef unit = volume_.units.find(id);
-  if (unit == nullptr) {
-    (void)volume_.index.reschedule(Deadline::Kind::unit, raw(id), kNever);
-    return;
-  }
-  if (!probe_) probe_ = std::make_unique<BusyProbe>(volume_, locks_, mounted_);
-  Judged judged = judge_now(unit, Cause::age, *probe_);
-  if (judged.verdict.action == Action::keep) {
-    keep(unit, judged);
-    return;
-  }
-  if (volume_.health.removal_paused()) {
-    reschedule(unit, later(now(), kRetryPaused));
-    return;
-  }
-  if (!enforcing()) {
-    would_remove(unit, judged);
-    return;
-  }
-  Removal removal{Cause::age, invalidator_};
-  switch (remove(unit, *probe_, judged, removal)) {
-    case Outcome::removed:
-      return;
-    case Outcome::busy:
-      reschedule(unit, later(now(), Unit::kRetryFreeze));
-      return;
-    case Outcome::kept:
-      keep(unit, judged);
-      return;
+void UnitReaper::judge(std::span<const UnitId> ids) {
+  while (!ids.empty()) {
+    const auto batch = ids.first(std::min(ids.size(), kBatch));
+    judge_batch(batch);
+    ids = ids.subspan(batch.size());
   }
 }
 
-UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Cause cause, BusyProbe& probe) {
+void UnitReaper::judge_batch(std::span<const UnitId> ids) {
+  if (!probe_) probe_ = std::make_unique<BusyProbe>(volume_, locks_, mounted_);
+  std::vector<Going> all;
+  for (const UnitId id : ids) {
+    const UnitRef unit = volume_.units.find(id);
+    if (unit == nullptr) {
+      (void)volume_.index.reschedule(Deadline::Kind::unit, raw(id), kNever);
+      continue;
+    }
+    Judged judged = judge_now(unit, Cause::age, *probe_);
+    if (judged.verdict.action == Action::keep) {
+      keep(unit, judged);
+    } else if (volume_.health.removal_paused()) {
+      reschedule(unit, later(now(), kRetryPaused));
+    } else if (!enforcing()) {
+      would_remove(unit, judged);
+    } else {
+      all.push_back({unit, std::move(judged), {Cause::age, invalidator_}});
+    }
+  }
+  remove(all, *probe_);
+  for (const Going& going : all) {
+    if (going.outcome == Outcome::busy) reschedule(going.unit, later(now(), Unit::kRetryFreeze));
+    if (going.outcome == Outcome::kept) keep(going.unit, going.judged);
+  }
+}
+
+UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Cause cause, BusyProbe& probe,
+                                         BusyProbe::Listing listing) {
   Judged judged;
   judged.record = unit->record();
   const auto policy = volume_.rules.policy();
@@ -100,7 +103,7 @@ UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Cause cause, BusyP
       for_space ? judge_keep(aged, in_force, at, from) : judge_age(aged, in_force, at, from);
   if (judged.verdict.action == Action::keep) return judged;
   const bool counting = unit->counting();
-  if (!counting) judge_busy(unit, judged, probe);
+  if (!counting) judge_busy(unit, judged, probe, listing);
   if (counting || judged.place.top != Place::Top::there) {
     judged.verdict = {Action::keep, Reason::use_unknown, later(now(), kRetryUnknown)};
     return judged;
@@ -118,11 +121,12 @@ UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Cause cause, BusyP
   return judged;
 }
 
-void UnitReaper::judge_busy(const UnitRef& unit, Judged& judged, BusyProbe& probe) {
+void UnitReaper::judge_busy(const UnitRef& unit, Judged& judged, BusyProbe& probe,
+                            BusyProbe::Listing listing) {
   judged.place = locate(unit, judged.record);
   if (judged.place.top != Place::Top::there) return;
-  judged.found =
-      probe.look(unit, judged.record.path, judged.place.parent.get(), judged.place.name.c_str());
+  judged.found = probe.look(unit, judged.record.path, judged.place.parent.get(),
+                            judged.place.name.c_str(), listing);
 }
 
 UnitReaper::Place UnitReaper::locate(const UnitRef& unit, const UnitRecord& record) {
@@ -226,7 +230,7 @@ Report UnitReaper::report(const UnitRef& unit) {
   BusyProbe probe(volume_, locks_, mounted_);
   Judged judged = judge_now(unit, Cause::age, probe);
   const bool looked = judged.place.top != Place::Top::unknown;
-  if (!looked && !unit->is_root()) judge_busy(unit, judged, probe);
+  if (!looked && !unit->is_root()) judge_busy(unit, judged, probe, BusyProbe::Listing::fresh);
   return report_of(unit, judged);
 }
 

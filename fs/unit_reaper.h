@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Takes units away whose time is over (DESIGN 4.2): judged by their age, by what holds them, and by
-// both once more while they are frozen; then one rename into the trash.
+// both once more while they are frozen, by a look at processes that began after that; then one
+// rename into the trash. Those that are due together are frozen together, for the sake of that
+// look.
 //
 // Threading: judge from the reaper's thread; report and expire from any, holding no lock and inside
 // no unit. set_mounted before all of them.
@@ -11,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -19,6 +22,7 @@
 #include "fs/brake.h"
 #include "fs/busy.h"
 #include "fs/describe.h"
+#include "fs/frozen_units.h"
 #include "fs/lock_reaper.h"
 #include "fs/trash.h"
 #include "fs/volume.h"
@@ -37,9 +41,10 @@ class UnitReaper {
   // Until then nothing goes: what holds a unit is not known.
   void set_mounted(MountedAt mounted);
 
-  // Looks at a unit whose deadline has come, or whose last open file was closed: removes it, or
-  // says in the index when to look again.
-  void judge(UnitId id);
+  // Looks at units whose deadlines have come, or whose last open file was closed: removes each, or
+  // says in the index when to look again. None twice. At most kBatch are frozen at a time.
+  void judge(std::span<const UnitId> ids);
+  static constexpr std::size_t kBatch = 32;
 
   // What is to become of the unit, with all that holds it.
   [[nodiscard]] Report report(const UnitRef& unit);
@@ -94,8 +99,11 @@ class UnitReaper {
   enum class Outcome : std::uint8_t { removed, kept, busy };
 
   [[nodiscard]] WallTime now() const { return volume_.clock.wall_now(); }
-  [[nodiscard]] Judged judge_now(const UnitRef& unit, Cause cause, BusyProbe& probe);
-  void judge_busy(const UnitRef& unit, Judged& judged, BusyProbe& probe);
+  void judge_batch(std::span<const UnitId> ids);
+  [[nodiscard]] Judged judge_now(const UnitRef& unit, Cause cause, BusyProbe& probe,
+                                 BusyProbe::Listing listing = BusyProbe::Listing::fresh);
+  void judge_busy(const UnitRef& unit, Judged& judged, BusyProbe& probe,
+                  BusyProbe::Listing listing);
   [[nodiscard]] Place locate(const UnitRef& unit, const UnitRecord& record);
   [[nodiscard]] Place find_moved(const UnitRef& unit, const UnitRecord& record, Place place);
 
@@ -106,15 +114,25 @@ class UnitReaper {
   [[nodiscard]] bool enforcing() const;
   [[nodiscard]] Report report_of(const UnitRef& unit, const Judged& judged) const;
 
-  // Removing. `judged` is replaced by what was found under the freeze.
   struct Removal {
     Cause cause;
     Invalidator& tell;
     std::string why{};                   // for the journal
     std::optional<TrashRecord> taken{};  // when it was removed
   };
-  [[nodiscard]] Outcome remove(const UnitRef& unit, BusyProbe& probe, Judged& judged,
-                               Removal& removal);
+  // A unit that may go by the first verdict; `judged` becomes the second one.
+  struct Going {
+    UnitRef unit;
+    Judged judged;
+    Removal removal;
+    std::unique_ptr<FrozenUnits> frozen{};
+    Outcome outcome = Outcome::busy;
+  };
+  // Removes what may go, and says of each what has become of it. No unit twice.
+  void remove(std::span<Going> all, BusyProbe& probe);
+  void freeze(std::span<Going> all, BusyProbe& probe);
+  [[nodiscard]] Outcome remove_frozen(Going& going, BusyProbe& probe);
+  [[nodiscard]] Outcome take_frozen(Going& going);
   [[nodiscard]] static std::pair<EventRecord::Kind, RemovalReason> in_words(Cause cause);
   [[nodiscard]] Result<TrashRecord> take(const UnitRef& unit, Judged& judged,
                                          const Removal& removal);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Removing a unit. The order: freeze, judge again, log, intent and event stored, rename, git's
-// entry renamed, stored as trash, forgotten here, thawed, and last the kernel is told.
+// Removing units. The order: freeze, look at processes, judge again, log, intent and event stored,
+// rename, git's entry renamed, stored as trash, forgotten here, thawed, and last the kernel is
+// told.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 
-#include "fs/frozen_units.h"
 #include "fs/unit_reaper.h"
 
 namespace ebbfs {
@@ -29,59 +29,101 @@ UnitReaper::Expired UnitReaper::expire(const UnitRef& unit, bool dry_run) {
     refuse(std::move(*held));
     return expired;
   }
-  Removal removal{Cause::request, invalidator_};
-  const Outcome outcome = remove(unit, probe, judged, removal);
-  expired.trash = std::move(removal.taken);
-  if (outcome == Outcome::kept) expired.report = report_of(unit, judged);
-  if (outcome == Outcome::busy) refuse("it is in use just now");
+  Going going{unit, std::move(judged), {Cause::request, invalidator_}};
+  remove({&going, 1}, probe);
+  expired.trash = std::move(going.removal.taken);
+  if (going.outcome == Outcome::kept) expired.report = report_of(unit, going.judged);
+  if (going.outcome == Outcome::busy) refuse("it is in use just now");
   return expired;
 }
 
 UnitReaper::Evicted UnitReaper::evict(const UnitRef& unit, const std::string& why, BusyProbe& probe,
                                       Invalidator& tell) {
   Judged judged = judge_now(unit, Cause::space, probe);
-  Removal removal{Cause::space, tell, why};
-  if (judged.verdict.action == Action::remove && enforcing() &&
-      remove(unit, probe, judged, removal) == Outcome::busy) {
-    judged.verdict = {Action::keep, Reason::use_unknown, kNever};
+  if (judged.verdict.action == Action::keep || !enforcing()) return {judged.verdict, std::nullopt};
+  Going going{unit, std::move(judged), {Cause::space, tell, why}};
+  remove({&going, 1}, probe);
+  if (going.outcome == Outcome::busy) {
+    going.judged.verdict = {Action::keep, Reason::use_unknown, kNever};
   }
-  return {judged.verdict, std::move(removal.taken)};
+  return {going.judged.verdict, std::move(going.removal.taken)};
 }
 
-UnitReaper::Outcome UnitReaper::remove(const UnitRef& unit, BusyProbe& probe, Judged& judged,
-                                       Removal& removal) {
+void UnitReaper::remove(std::span<Going> all, BusyProbe& probe) {
+  if (all.empty()) return;
+  freeze(all, probe);
+  for (Going& going : all) {
+    if (going.frozen) going.outcome = remove_frozen(going, probe);
+  }
+  for (Going& going : all) going.frozen.reset();
+  // With all free again: the kernel may be waiting for a request that waits for one of them.
+  for (const Going& going : all) {
+    if (going.outcome != Outcome::removed) continue;
+    last_removal_.store(now().time_since_epoch().count(), std::memory_order_relaxed);
+    going.removal.tell.removed(going.judged.place.parent_inode,
+                               volume_.inodes.node_for(going.unit->top()), going.judged.place.name);
+    if (!going.removal.taken->git_admin_path.empty()) {
+      going.removal.tell.changed(going.judged.found.admin->parent_inode,
+                                 going.judged.found.admin->id);
+    }
+  }
+}
+
+// Whoever entered one of them before is seen by the look that follows. It may wait for who has a
+// file open, and so, for a request, in a frozen unit: what has files open is let go before.
+void UnitReaper::freeze(std::span<Going> all, BusyProbe& probe) {
+  std::vector<Going*> by_id;
+  for (Going& going : all) by_id.push_back(&going);
+  std::ranges::sort(by_id, {}, [](const Going* going) { return raw(going->unit->id()); });
+  bool any = false;
+  for (Going* going : by_id) {
+    auto frozen = std::make_unique<FrozenUnits>(volume_.units, going->unit, std::vector<UnitRef>{},
+                                                Unit::kPatience);
+    if (!*frozen) continue;
+    if (going->unit->opens() > 0) {
+      going->judged =
+          judge_now(going->unit, going->removal.cause, probe, BusyProbe::Listing::as_listed);
+      if (going->judged.verdict.action == Action::keep) going->outcome = Outcome::kept;
+      continue;
+    }
+    going->frozen = std::move(frozen);
+    any = true;
+  }
+  if (any) probe.list();
+}
+
+UnitReaper::Outcome UnitReaper::remove_frozen(Going& going, BusyProbe& probe) {
+  const auto judge_again = [&] {
+    going.judged = judge_now(going.unit, going.removal.cause, probe, BusyProbe::Listing::as_listed);
+    return going.judged.verdict.action == Action::remove;
+  };
+  if (!judge_again()) return Outcome::kept;
+  if (!going.judged.found.admin) return take_frozen(going);
   // Its git entry loses charge to the trash, so whatever unit that lies in must be still as well.
-  std::vector<UnitRef> staying;
-  if (judged.found.admin) {
-    staying.push_back(unit_of_path(volume_, judged.found.admin->path));
+  // That may be in heavy use, so only now; out of order, which kPatience makes up for.
+  const UnitRef around = unit_of_path(volume_, going.judged.found.admin->path);
+  const FrozenUnits staying(volume_.units, around, {around}, Unit::kPatience);
+  if (!staying) return Outcome::busy;
+  if (!judge_again()) return Outcome::kept;
+  const auto& admin = going.judged.found.admin;
+  if (admin && unit_of_path(volume_, admin->path) != around) return Outcome::busy;
+  return take_frozen(going);
+}
+
+UnitReaper::Outcome UnitReaper::take_frozen(Going& going) {
+  const UnitRef& unit = going.unit;
+  Judged& judged = going.judged;
+  auto record = take(unit, judged, going.removal);
+  if (!record) {
+    spdlog::error("op=remove_unit path={:?} errno={}", judged.record.path, code(record.error()));
+    return Outcome::busy;
   }
-  {
-    FrozenUnits frozen(volume_.units, unit, staying, Unit::kPatience);
-    if (!frozen) return Outcome::busy;
-    judged = judge_now(unit, removal.cause, probe);
-    if (judged.verdict.action == Action::keep) return Outcome::kept;
-    if (judged.found.admin) {
-      const UnitRef around = unit_of_path(volume_, judged.found.admin->path);
-      if (std::ranges::find(staying, around) == staying.end()) return Outcome::busy;
-    }
-    auto record = take(unit, judged, removal);
-    if (!record) {
-      spdlog::error("op=remove_unit path={:?} errno={}", judged.record.path, code(record.error()));
-      return Outcome::busy;
-    }
-    removal.taken = std::move(*record);
-    volume_.units.detach(*unit);
-    // A rename around it may have stored its record once more.
-    if (unit->path() != judged.record.path) (void)volume_.index.erase_unit(unit->id());
-    frozen.kill(unit);
-    forget_contents(unit, *removal.taken, judged);
-  }
-  last_removal_.store(now().time_since_epoch().count(), std::memory_order_relaxed);
-  removal.tell.removed(judged.place.parent_inode, volume_.inodes.node_for(unit->top()),
-                       judged.place.name);
-  if (!removal.taken->git_admin_path.empty()) {
-    removal.tell.changed(judged.found.admin->parent_inode, judged.found.admin->id);
-  }
+  going.removal.taken = std::move(*record);
+  volume_.units.detach(*unit);
+  // A rename around it may have stored its record once more.
+  if (unit->path() != judged.record.path) (void)volume_.index.erase_unit(unit->id());
+  going.frozen->kill(unit);
+  forget_contents(unit, *going.removal.taken, judged);
   return Outcome::removed;
 }
 

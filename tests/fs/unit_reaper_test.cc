@@ -183,13 +183,25 @@ TEST_F(UnitReaperTest, WaitsForARequestInsideAndThenJudgesAgain) {
   EXPECT_FALSE(there());
 }
 
-TEST_F(UnitReaperTest, AsksForProcessesOnceForManyUnitsAndOnlyWhenOneIsDue) {
+TEST_F(UnitReaperTest, KeepsAUnitThatAProcessEntersAfterTheFirstLook) {
+  make("worktrees/b");
+  rig_.processes.set_inodes_in_use_later({inode("worktrees/a")});
+  pass(kRigUnitTtl);
+  EXPECT_TRUE(there());
+  EXPECT_FALSE(rig_.exists("worktrees/b"));
+  EXPECT_EQ(rig_.processes.scans(), 2U);
+  rig_.processes.set_inodes_in_use(std::unordered_set<std::uint64_t>{});
+  pass(kRetry);
+  EXPECT_FALSE(there());
+}
+
+TEST_F(UnitReaperTest, AsksForProcessesOnceMoreWhenManyUnitsAreFrozenAndOnlyWhenOneIsDue) {
   for (const char* name : {"b", "c", "d"}) make(std::string("worktrees/") + name);
   pass(minutes(30));
   EXPECT_EQ(rig_.processes.scans(), 0U);
   pass(minutes(30));
   EXPECT_TRUE(rig_.tree.list("worktrees").empty());
-  EXPECT_EQ(rig_.processes.scans(), 1U);
+  EXPECT_EQ(rig_.processes.scans(), 2U);
   EXPECT_TRUE(rig_.exact());
 }
 

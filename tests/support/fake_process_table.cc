@@ -121,6 +121,11 @@ void FakeProcessTable::set_in_use(Result<ProcessUse> answer) {
   in_use_ = std::move(answer);
 }
 
+void FakeProcessTable::set_inodes_in_use_later(std::unordered_set<std::uint64_t> answer) {
+  const MutexLock lock(mu_);
+  in_use_later_ = ProcessUse{.inodes = std::move(answer)};
+}
+
 void FakeProcessTable::set_watch_answer(Status answer) {
   const MutexLock lock(mu_);
   watch_answer_ = answer;
@@ -252,7 +257,9 @@ std::vector<EndedOwner> FakeProcessTable::drain_ended() {
 Result<ProcessUse> FakeProcessTable::in_use(const Devices& /*devices*/, ProcessLook /*look*/) {
   const MutexLock lock(mu_);
   ++scans_;
-  return in_use_;
+  auto answer = in_use_;
+  if (in_use_later_) in_use_ = *std::exchange(in_use_later_, std::nullopt);
+  return answer;
 }
 
 }  // namespace ebbfs

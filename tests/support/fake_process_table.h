@@ -60,6 +60,8 @@ class FakeProcessTable final : public ProcessTable {
 
   void set_inodes_in_use(Result<std::unordered_set<std::uint64_t>> answer) EXCLUDES(mu_);
   void set_in_use(Result<ProcessUse> answer) EXCLUDES(mu_);
+  // The answer to all but the next question.
+  void set_inodes_in_use_later(std::unordered_set<std::uint64_t> answer) EXCLUDES(mu_);
   // What watch() and watch_cgroup() of something new answer.
   void set_watch_answer(Status answer) EXCLUDES(mu_);
 
@@ -125,6 +127,7 @@ class FakeProcessTable final : public ProcessTable {
   std::unordered_map<std::string, std::size_t> cgroup_watches_ GUARDED_BY(mu_);
   std::vector<EndedOwner> ended_ GUARDED_BY(mu_);
   Result<ProcessUse> in_use_ GUARDED_BY(mu_){};
+  std::optional<ProcessUse> in_use_later_ GUARDED_BY(mu_);
   Status watch_answer_ GUARDED_BY(mu_){};
   std::size_t scans_ GUARDED_BY(mu_) = 0;
 };
