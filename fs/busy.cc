@@ -144,7 +144,7 @@ void BusyProbe::look_for_locks(const Unit& unit, Found& found) {
 }
 
 void BusyProbe::look_for_mounts(const std::string& path, Found& found) const {
-  if (!mountpoints_) {
+  if (!mountpoints_ || !occupants_) {
     found.blockers.push_back(
         {Reason::use_unknown, "it could not be found out whether something is mounted inside"});
     return;
@@ -155,6 +155,12 @@ void BusyProbe::look_for_mounts(const std::string& path, Found& found) const {
     if (mountpoint != top && !mountpoint.starts_with(top + "/")) continue;
     found.busy.mount_inside = Answer::yes;
     found.blockers.push_back({Reason::mount_inside, "something is mounted at " + mountpoint});
+  }
+  for (const std::string& inside : occupants_->mounted_upon) {
+    if (inside != path && !inside.starts_with(path + "/")) continue;
+    found.busy.mount_inside = Answer::yes;
+    found.blockers.push_back({Reason::mount_inside, "something is mounted at " + inside +
+                                                        ", in another mount namespace"});
   }
 }
 

@@ -2,16 +2,19 @@
 #include "fs/mount_table.h"
 
 #include <fcntl.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <set>
-#include <sstream>
 
 #include "fs/directory_reader.h"
+#include "fs/proc_files.h"
 #include "fs/unique_fd.h"
 #include "fs/whole_number.h"
 
@@ -22,25 +25,31 @@ constexpr std::string_view kType = "fuse.ebbfs";
 
 // As proc(5) has them; spaces and the like are escaped, as in no path that we ask for.
 struct Row {
-  std::string root;
-  std::string point;
-  std::string type;
-  std::string source;
+  std::string_view id;
+  std::string_view parent;
+  std::string_view device;
+  std::string_view root;
+  std::string_view point;
+  std::string_view type;
+  std::string_view source;
 };
+
+Row parse_row(std::string_view line) {
+  Row row;
+  for (auto* field : {&row.id, &row.parent, &row.device, &row.root, &row.point}) {
+    *field = take_until(line, ' ');
+  }
+  while (!line.empty() && take_until(line, ' ') != "-") {
+  }
+  row.type = take_until(line, ' ');
+  row.source = take_until(line, ' ');
+  return row;
+}
 
 // As `process` sees them: a pid, or "self".
 void for_each_mount(const std::string& process, const std::function<void(const Row&)>& visit) {
   std::ifstream mounts("/proc/" + process + "/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream fields(line);
-    std::string skipped;
-    Row row;
-    fields >> skipped >> skipped >> skipped >> row.root >> row.point;
-    while (fields >> skipped && skipped != "-") {
-    }
-    fields >> row.type >> row.source;
-    visit(row);
-  }
+  for (std::string line; std::getline(mounts, line);) visit(parse_row(line));
 }
 
 // Which mount namespace it is in; empty when that cannot be seen.
@@ -88,7 +97,7 @@ std::vector<MountElsewhere> mounts_elsewhere(const std::string& backing) {
     if (!seen.insert(namespace_of(process)).second) continue;
     std::string point;
     for_each_mount(process, [&](const Row& row) {
-      if (row.type == kType && row.source == backing) point = row.point;
+      if (row.type == kType && row.source == backing) point = std::string(row.point);
     });
     if (point.empty()) continue;
     MountElsewhere mount{pid, {}, std::move(point)};
@@ -97,6 +106,35 @@ std::vector<MountElsewhere> mounts_elsewhere(const std::string& backing) {
     found.push_back(std::move(mount));
   }
   return found;
+}
+
+std::optional<std::vector<std::string>> mounted_upon(std::string_view mountinfo, dev_t device) {
+  const std::string ours = fmt::format("{}:{}", major(device), minor(device));
+  std::vector<Row> rows;
+  std::map<std::string_view, Row> of_device;  // by id
+  while (!mountinfo.empty()) {
+    const Row row = parse_row(take_until(mountinfo, '\n'));
+    if (row.type.empty()) return std::nullopt;
+    if (row.device == ours) of_device[row.id] = row;
+    rows.push_back(row);
+  }
+  std::vector<std::string> paths;
+  for (const Row& row : rows) {
+    const auto parent = of_device.find(row.parent);
+    if (parent == of_device.end() || parent->first == row.id) continue;
+    const auto shown = [](std::string_view field) {
+      std::string path = unescaped_mount_field(field);
+      if (path.ends_with('/')) path.pop_back();
+      return path;
+    };
+    const std::string at = shown(parent->second.point);
+    const std::string point = shown(row.point);
+    if (!point.starts_with(at)) return std::nullopt;
+    std::string path = shown(parent->second.root) + point.substr(at.size());
+    if (path.starts_with('/')) path.erase(0, 1);
+    paths.push_back(std::move(path));
+  }
+  return paths;
 }
 
 bool is_whole_filesystem(const std::string& path) {

@@ -6,7 +6,9 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ebbfs {
@@ -24,6 +26,11 @@ struct MountElsewhere {
   std::string point;
 };
 [[nodiscard]] std::vector<MountElsewhere> mounts_elsewhere(const std::string& backing);
+// What of the filesystem `device` (st_dev) something is mounted upon according to `mountinfo`
+// (proc(5)) of any process, wherever that filesystem is seen there, and whatever part of it: paths
+// below its root without a slash in front. Nothing when it is not understood.
+[[nodiscard]] std::optional<std::vector<std::string>> mounted_upon(std::string_view mountinfo,
+                                                                   dev_t device);
 // Whether `path` is where a filesystem is mounted from its own root.
 [[nodiscard]] bool is_whole_filesystem(const std::string& path);
 

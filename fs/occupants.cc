@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 #include "fs/tree.h"
 
 namespace ebbfs {
@@ -26,7 +28,7 @@ Result<UnitRef> unit_beneath(Volume& volume, const FileHandle& handle) {
 }  // namespace
 
 std::optional<Occupants> look_for_occupants(Volume& volume, dev_t mount) {
-  const auto in_use = volume.processes.in_use({mount, volume.backing.device()}, ProcessLook::all);
+  auto in_use = volume.processes.in_use({mount, volume.backing.device()}, ProcessLook::all);
   if (!in_use) {
     spdlog::warn("op=in_use errno={}", code(in_use.error()));
     return std::nullopt;
@@ -47,6 +49,7 @@ std::optional<Occupants> look_for_occupants(Volume& volume, dev_t mount) {
     }
     add(*unit);
   }
+  found.mounted_upon = std::move(in_use->mounted_upon);
   return found;
 }
 

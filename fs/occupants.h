@@ -7,7 +7,9 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "fs/volume.h"
 #include "policy/decision.h"
@@ -15,7 +17,8 @@
 namespace ebbfs {
 
 struct Occupants {
-  std::unordered_set<UnitId> units;  // that a process is inside of; see fs/proc_scan.h
+  std::unordered_set<UnitId> units;       // that a process is inside of; see fs/proc_scan.h
+  std::vector<std::string> mounted_upon;  // as in ProcessUse
 };
 
 // Nothing when it cannot be found out. `mount`: st_dev of files in the mount.

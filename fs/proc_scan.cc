@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "fs/backing.h"
+#include "fs/mount_table.h"
 #include "fs/whole_number.h"
 
 namespace ebbfs {
@@ -58,7 +59,7 @@ Result<std::optional<pid_t>> next_number(DIR* dir) {
 
 bool vanished(int error) { return error == ENOENT || error == ESRCH; }
 
-constexpr std::size_t kMapsMax = std::size_t{64} << 20U;  // some 600,000 mappings
+constexpr std::size_t kMapsMax = std::size_t{64} << 20U;  // some 600,000 mappings or mounts
 constexpr int kLooksMax = 20;
 constexpr auto kBetweenLooks = std::chrono::milliseconds(5);
 
@@ -112,6 +113,7 @@ class Scan {
   Status add_process(pid_t pid) {
     if (auto added = add_links(fmt::format("{}", pid)); !added) return added;
     if (auto added = add_files(fmt::format("{}/fd", pid)); !added) return added;
+    if (auto added = add_mounts(fmt::format("{}", pid)); !added) return added;
     const auto maps = add_mapped(fmt::format("{}", pid));
     if (!maps) return std::unexpected(maps.error());
     if (threads(pid) <= 1) return {};
@@ -130,7 +132,10 @@ class Scan {
       if (**tid == pid) continue;
       const auto path = fmt::format("{}/task/{}", pid, **tid);
       Status added;
-      if (!shared(pid, **tid, KCMP_FS)) added = add_links(path);
+      if (!shared(pid, **tid, KCMP_FS)) {
+        added = add_links(path);
+        if (added) added = add_mounts(path);
+      }
       if (added && !shared(pid, **tid, KCMP_FILES)) added = add_files(path + "/fd");
       if (added && !mapped) {
         const auto maps = add_mapped(path);
@@ -192,6 +197,40 @@ class Scan {
     return !text->empty();
   }
 
+  // What is mounted upon our filesystem where this process sees it. Processes of one namespace see
+  // the same, but for those that have another root.
+  Status add_mounts(const std::string& process) {
+    if (look_ != ProcessLook::all) return {};
+    const auto space = read_link(process + "/ns/mnt");
+    if (!space) return unless_vanished(space.error());
+    if (own_space_ && *space == *own_space_) return {};
+    struct statx root{};
+    (void)::statx(proc_.fd(), (process + "/root").c_str(), AT_STATX_DONT_SYNC, STATX_INO, &root);
+    auto seen = fmt::format("{} {}:{}:{}", *space, root.stx_dev_major, root.stx_dev_minor,
+                            std::uint64_t{root.stx_ino});
+    if (spaces_.contains(seen)) return {};
+    const auto text = read_file_at(proc_.fd(), (process + "/mountinfo").c_str(), kMapsMax);
+    // EINVAL: it has ended, and is in no namespace any more.
+    if (!text && code(text.error()) == EINVAL) return {};
+    if (!text) return unless_vanished(text.error());
+    auto mounted = mounted_upon(*text, devices_.mount);
+    if (!mounted || text->size() == kMapsMax) return fail(EBADMSG);
+    for (std::string& path : *mounted) found_.mounted_upon.push_back(std::move(path));
+    spaces_.insert(std::move(seen));
+    return {};
+  }
+
+  static Status unless_vanished(Errno error) {
+    return vanished(code(error)) ? Status{} : std::unexpected(error);
+  }
+
+  [[nodiscard]] Result<std::string> read_link(const std::string& path) const {
+    std::array<char, 64> text{};
+    const ssize_t size = ::readlinkat(proc_.fd(), path.c_str(), text.data(), text.size());
+    if (size < 0) return fail_errno();
+    return std::string(text.data(), static_cast<std::size_t>(size));
+  }
+
   // What the link at `path` leads to, if on one of our filesystems.
   Status add(int at, const char* path) {
     struct statx info{};
@@ -218,7 +257,7 @@ class Scan {
     const auto handle = handle_at(at, path, AT_SYMLINK_FOLLOW);
     if (!handle) {
       beneath_.erase(number);
-      return vanished(code(handle.error())) ? Status{} : std::unexpected(handle.error());
+      return unless_vanished(handle.error());
     }
     found_.inodes.insert(number);
     found_.beneath.push_back(*handle);
@@ -237,6 +276,8 @@ class Scan {
   const ProcessLook look_;
   const pid_t but_;
   const bool may_look_ = has_ptrace_capability();
+  const Result<std::string> own_space_ = read_link("self/ns/mnt");
+  std::unordered_set<std::string> spaces_;  // whose mounts have been looked at
   ProcessUse found_;
   std::unordered_set<std::uint64_t> beneath_;  // numbers of found_.beneath
 };

@@ -17,8 +17,9 @@ namespace ebbfs {
 // What a process or thread visible in /proc has as its working or root directory, is running, or
 // has open in whatever way (a directory, a FIFO, O_PATH), on the filesystems `devices`; with
 // ProcessLook::all also what it has mapped: a file read past the daemon (passthrough) is mapped
-// still when the daemon has seen it closed. Threads that share directories and files with their
-// process, nearly all of them, cost one kcmp(2) each.
+// still when the daemon has seen it closed; and where something is mounted upon the filesystem in
+// mount namespaces other than our own, each looked at once. Threads that share directories and
+// files with their process, nearly all of them, cost one kcmp(2) each.
 //
 // Asks with AT_STATX_DONT_SYNC, so a FUSE filesystem is not called for it. It can wait all the
 // same: for a process that executes a program from this very mount, for the server of a network

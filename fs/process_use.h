@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -22,7 +23,8 @@ struct Devices {
 // How far to look.
 enum class ProcessLook : std::uint8_t {
   opens,  // working and root directories, programs, descriptors
-  all,    // and mapped files: may wait for a process that changes its memory or waits for a page
+  all,  // and mapped files and mounts: may wait for a process that changes its memory or waits for
+        // a page
 };
 
 struct ProcessUse {
@@ -31,6 +33,9 @@ struct ProcessUse {
   // Of those on the backing filesystem, each once. Who came before the mount, or goes around it,
   // holds what the mount need not know. Some may lie outside of the volume.
   std::vector<FileHandle> beneath{};
+  // Paths, below the root of the mounted filesystem, upon which something is mounted in another
+  // mount namespace than ours.
+  std::vector<std::string> mounted_upon{};
 };
 
 }  // namespace ebbfs

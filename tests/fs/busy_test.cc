@@ -72,6 +72,20 @@ TEST_F(BusyTest, UnderstandsHowMountPointsAreWritten) {
   }
 }
 
+TEST_F(BusyTest, FindsMountsInOtherNamespaces) {
+  mounted_at("/elsewhere");
+  const auto inside = [&](const char* path) {
+    rig_.processes.set_in_use(ProcessUse{.inodes = {}, .beneath = {}, .mounted_upon = {path}});
+    rig_.advance(BusyProbe::kFresh * 2);
+    return look().busy.mount_inside;
+  };
+  EXPECT_EQ(inside("worktrees/a b/m"), Answer::yes);
+  EXPECT_EQ(inside("worktrees/a b"), Answer::yes);
+  EXPECT_EQ(inside("worktrees/a bc"), Answer::no);
+  EXPECT_EQ(inside("worktrees"), Answer::no);
+  EXPECT_EQ(inside(""), Answer::no);
+}
+
 TEST_F(BusyTest, DoesNotKnowWhatItCannotRead) {
   std::ofstream(rig_.tree.at("mountinfo")) << "nonsense\n";
   rig_.processes.set_inodes_in_use(fail(EIO));

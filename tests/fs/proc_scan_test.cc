@@ -21,6 +21,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "fs/backing.h"
 #include "tests/support/child.h"
@@ -169,6 +170,28 @@ TEST_F(InUse, IsMappedFileOfProcessWhoseLeaderHasEnded) {
   });
   ASSERT_TRUE(becomes_true([&] { return proc_->stat(child.pid())->state == 'Z'; }));
   EXPECT_TRUE(finds("unit/mapped"));
+}
+
+TEST_F(InUse, TellsWhatIsMountedUponItInOtherNamespaces) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  tree_.make_dir("fs");
+  const auto in_namespace = sitting([&] {
+    const std::string fs = tree_.at("fs");
+    return ::unshare(CLONE_NEWNS) == 0 && ::mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) == 0 &&
+           ::mount("t", fs.c_str(), "tmpfs", 0, nullptr) == 0 &&
+           ::mkdir((fs + "/a b").c_str(), 0755) == 0 &&
+           ::mkdir((fs + "/a b/c").c_str(), 0755) == 0 &&
+           ::mount("t", (fs + "/a b/c").c_str(), "tmpfs", 0, nullptr) == 0 &&
+           ::mount((fs + "/a b").c_str(), unit().c_str(), "", MS_BIND, nullptr) == 0 &&
+           ::mount("t", (unit() + "/c").c_str(), "tmpfs", 0, nullptr) == 0 &&
+           ::chdir((fs + "/a b").c_str()) == 0;
+  });
+  const ChildProcess child(in_namespace);
+  ASSERT_EQ(child.hear(), 1);
+  const auto device = status_of("/proc/" + std::to_string(child.pid()) + "/cwd").st_dev;
+  const auto found = scan_in_use(*proc_, {.mount = device}, ProcessLook::all);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->mounted_upon, (std::vector<std::string>{"a b/c", "a b/c"}));
 }
 
 TEST_F(InUse, IsRemovedDirectory) {

@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "tests/support/child.h"
@@ -214,6 +216,22 @@ TEST_F(Expiry, KeepsAUnitFromWhichAProgramRuns) {
   EXPECT_TRUE(stays("worktrees/exe")) << verdict("worktrees/exe");
   process.kill();
   EXPECT_TRUE(goes("worktrees/exe"));
+}
+
+TEST_F(Expiry, KeepsAUnitThatSomethingIsMountedInInAnotherNamespace) {
+  make_unit("worktrees/mounted");
+  ASSERT_EQ(::mkdir(at("worktrees/mounted/m").c_str(), 0755), 0);
+  const ChildProcess process([&](const ChildProcess::Talk& talk) -> int {
+    const bool mounted = ::unshare(CLONE_NEWNS) == 0 &&
+                         ::mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                         ::mount("t", at("worktrees/mounted/m").c_str(), "tmpfs", 0, nullptr) == 0;
+    talk.tell(mounted ? 0 : 1);
+    talk.wait_for_ever();
+  });
+  ASSERT_EQ(process.hear(), 0);
+  EXPECT_TRUE(stays("worktrees/mounted")) << verdict("worktrees/mounted");
+  process.kill();
+  EXPECT_TRUE(goes("worktrees/mounted"));
 }
 
 TEST_F(Expiry, KeepsAUnitWithALiveLockInside) {
