@@ -126,11 +126,10 @@ void BusyProbe::look_into_admin(GitAdmin admin, Found& found) const {
 
 void BusyProbe::look_for_locks(const Unit& unit, Found& found) {
   auto inside = volume_.locks.in_unit(unit.id());
-  if (found.admin) {
-    // Where git keeps the worktree's index.lock.
-    for (LockRef& lock : volume_.locks.in_directory(found.admin->inode)) {
-      inside.push_back(std::move(lock));
-    }
+  // Where git keeps the worktree's index.lock, logs/HEAD.lock, and those of its submodules.
+  for (const TreeInode& inode : found.admin_inodes) {
+    if (!is_directory(inode.attributes)) continue;
+    for (LockRef& lock : volume_.locks.in_directory(inode.id())) inside.push_back(std::move(lock));
   }
   found.busy.live_lock = Answer::no;
   for (const LockRef& lock : inside) {

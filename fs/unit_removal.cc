@@ -144,8 +144,7 @@ Result<TrashRecord> UnitReaper::take(const UnitRef& unit, Judged& judged, const 
   Trash::Removal trashed;
   if (judged.found.admin) {
     trashed.git_admin = &*judged.found.admin;
-    trashed.along = {unit_of_path(volume_, judged.found.admin->path),
-                     std::move(judged.found.admin_inodes)};
+    trashed.along = {unit_of_path(volume_, judged.found.admin->path), judged.found.admin_inodes};
   }
   trashed.event = event_of(judged, kind);
   trashed.event.detail = removal.why;
@@ -171,9 +170,11 @@ void UnitReaper::forget_contents(const UnitRef& unit, const TrashRecord& trash,
   for (const LockRef& lock : volume_.locks.in_unit(unit->id())) volume_.locks.remove(lock);
   volume_.directories.erase(unit->top());
   if (trash.git_admin_path.empty()) return;
-  const InodeId entry = judged.found.admin->inode;
-  for (const LockRef& lock : volume_.locks.in_directory(entry)) volume_.locks.remove(lock);
-  volume_.directories.erase(entry);
+  for (const TreeInode& inode : judged.found.admin_inodes) {
+    if (!is_directory(inode.attributes)) continue;
+    for (const LockRef& lock : volume_.locks.in_directory(inode.id())) volume_.locks.remove(lock);
+    volume_.directories.erase(inode.id());
+  }
 }
 
 EventRecord UnitReaper::event_of(const Judged& judged, EventRecord::Kind kind) const {

@@ -440,6 +440,21 @@ TEST_F(GitUnits, StayWhileALiveProcessHoldsTheirIndexLock) {
   EXPECT_TRUE(rig_.exists("worktrees/a"));
 }
 
+TEST_F(GitUnits, StayWhileALiveProcessHoldsALockDeepInTheirEntry) {
+  rig_.mount();
+  const ProcessId worker = rig_.processes.start();
+  ASSERT_TRUE(rig_.take_lock("repo/.git/worktrees/a/logs/HEAD.lock", worker.tgid));
+  rig_.advance(seconds(3));
+  pass(kRigUnitTtl);
+  EXPECT_TRUE(rig_.exists("worktrees/a"));
+  rig_.processes.kill(worker);
+  pass(kRetry);
+  pass(kRetry);
+  EXPECT_FALSE(rig_.exists("worktrees/a"));
+  EXPECT_EQ(rig_.parts().locks->size(), 0U);
+  EXPECT_TRUE(rig_.exact());
+}
+
 TEST_F(GitUnits, WaitForARequestAroundTheirEntry) {
   rig_.mount();
   rig_.advance(kRigUnitTtl);
