@@ -111,6 +111,7 @@ void BusyProbe::look_into_admin(GitAdmin admin, Found& found) const {
     return;
   }
   const bool open = std::ranges::any_of(*inodes, [&](const TreeInode& one) {
+    if (occupants_ && occupants_->inodes.contains(one.attributes.stx_ino)) return true;
     const InodeRef inode = volume_.inodes.find(one.id());
     if (!inode) return false;
     const PatientLock size_lock(inode->size_mu, false);

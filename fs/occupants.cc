@@ -49,6 +49,7 @@ std::optional<Occupants> look_for_occupants(Volume& volume, dev_t mount) {
     }
     add(*unit);
   }
+  found.inodes = std::move(in_use->inodes);
   found.mounted_upon = std::move(in_use->mounted_upon);
   return found;
 }

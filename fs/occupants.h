@@ -17,8 +17,9 @@
 namespace ebbfs {
 
 struct Occupants {
-  std::unordered_set<UnitId> units;       // that a process is inside of; see fs/proc_scan.h
-  std::vector<std::string> mounted_upon;  // as in ProcessUse
+  std::unordered_set<std::uint64_t> inodes;  // as in ProcessUse
+  std::unordered_set<UnitId> units;          // that a process is inside of; see fs/proc_scan.h
+  std::vector<std::string> mounted_upon;     // as in ProcessUse
 };
 
 // Nothing when it cannot be found out. `mount`: st_dev of files in the mount.

@@ -431,6 +431,15 @@ TEST_F(GitUnits, StayWhileGitWorksInTheirEntry) {
   EXPECT_TRUE(rig_.exact());
 }
 
+TEST_F(GitUnits, StayWhileAProcessThatWasThereBeforeTheMountWorksInTheirEntry) {
+  rig_.mount();
+  rig_.processes.set_inodes_in_use(
+      std::unordered_set{raw(rig_.at("repo/.git/worktrees/a/logs/HEAD"))});
+  pass(kRigUnitTtl);
+  EXPECT_TRUE(rig_.exists("worktrees/a"));
+  EXPECT_FALSE(rig_.exists("worktrees/b"));
+}
+
 TEST_F(GitUnits, StayWhileALiveProcessHoldsTheirIndexLock) {
   rig_.mount();
   const ProcessId worker = rig_.processes.start();
