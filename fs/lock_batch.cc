@@ -67,9 +67,9 @@ void LockReaper::remove_together(UnitId id, std::span<const LockRef> locks,
   }
   OpenInodes opens(volume_, mounted_);
   // Before anybody has to wait for us: see remove().
-  if (std::ranges::any_of(locks, [](const LockRef& lock) {
+  if (std::ranges::any_of(locks, [&](const LockRef& lock) {
         const MutexLock held(lock->mu);
-        return lock->record.is_directory;
+        return opens_unseen(lock->record);
       })) {
     opens.look();
   }

@@ -12,12 +12,6 @@
 namespace ebbfs {
 namespace {
 
-// Opened by way of the filesystem, not by the kernel alone: as regular files are. Symbolic links
-// cannot be held open.
-bool tells_of_opens(const Attributes& attributes) {
-  return is_regular(attributes) || S_ISLNK(attributes.stx_mode);
-}
-
 // A directory with more in it is no lock.
 constexpr std::size_t kLockInodesMax = 4096;
 constexpr std::size_t kFirstLineMax = 256;
@@ -96,12 +90,8 @@ std::optional<LockReaper::Judged> LockReaper::judge(const LockRef& lock, Clocks 
 
 void LockReaper::look_closer(Judged& judged, OpenInodes& opens) {
   const Attributes& attributes = judged.sight.attributes;
-  if (is_directory(attributes)) {
-    judged.seen.open = directory_in_use(judged, opens);
-  } else {
-    judged.seen.open = tells_of_opens(attributes) ? is_open(judged.record.object_inode)
-                                                  : opens.has(judged.record.object_inode);
-  }
+  judged.seen.open = is_directory(attributes) ? directory_in_use(judged, opens)
+                                              : is_open(judged.record, attributes, opens);
   // A file without content names nobody.
   if (judged.seen.open != Answer::no || !is_regular(attributes) || attributes.stx_size == 0) return;
   judged.witness = find_witness(judged.record, judged.sight);
@@ -164,6 +154,20 @@ Answer LockReaper::is_open(InodeId id) {
   return inode->extent.opens > 0 ? Answer::yes : Answer::no;
 }
 
+// The kernel opens directories and FIFOs by itself, and tells us nothing. Of what has `attributes`:
+// the object of `lock`, or something in it.
+Answer LockReaper::is_open(const LockRecord& lock, const Attributes& attributes,
+                           OpenInodes& opens) {
+  const InodeId id{attributes.stx_ino};
+  // Cannot be held open.
+  if (S_ISLNK(attributes.stx_mode)) return Answer::no;
+  if (is_regular(attributes)) {
+    const Answer open = is_open(id);
+    if (open != Answer::no || !may_be_held_beneath(lock)) return open;
+  }
+  return opens.has(id);
+}
+
 Answer LockReaper::directory_in_use(Judged& judged, OpenInodes& opens) {
   auto inside =
       gather_tree(volume_.backing, judged.sight.dir(), judged.record.name.c_str(), kLockInodesMax);
@@ -172,8 +176,7 @@ Answer LockReaper::directory_in_use(Judged& judged, OpenInodes& opens) {
   if (judged.place) return Answer::no;
   judged.inside = std::move(*inside);
   for (const TreeInode& inode : judged.inside) {
-    const Answer open =
-        tells_of_opens(inode.attributes) ? is_open(inode.id()) : opens.has(inode.id());
+    const Answer open = is_open(judged.record, inode.attributes, opens);
     if (open != Answer::no) return open;
     if (!is_directory(inode.attributes)) continue;
     for (const LockRef& inner : volume_.locks.in_directory(inode.id())) {

@@ -40,9 +40,11 @@ class LockReaper {
   LockReaper(const LockReaper&) = delete;
   LockReaper& operator=(const LockReaper&) = delete;
 
-  // Until then nothing but regular files and symlinks goes: who has it open is not known. `device`:
-  // st_dev of files in the mount.
-  void set_mounted(dev_t device) { mounted_ = device; }
+  // Until then no lock goes that /proc is asked for. `device`: st_dev of files in the mount.
+  void set_mounted(dev_t device) {
+    mounted_ = device;
+    mounted_at_ = volume_.clock.wall_now();
+  }
 
   // At start, after the locks are loaded: drops those whose name is gone or stands for something
   // else, and looks at each owner again.
@@ -137,7 +139,17 @@ class LockReaper {
   void look_where(Judged& judged);
   [[nodiscard]] OwnerState owner_now(const LockRecord& record, const OwnerState& known,
                                      const ClassRule& rule);
+  // Somebody may have it open from before the mount, or without being visible to us.
+  [[nodiscard]] bool may_be_held_beneath(const LockRecord& record) const {
+    return record.made < mounted_at_ || !record.owner.process.id.known();
+  }
+  // Has to be looked for in /proc.
+  [[nodiscard]] bool opens_unseen(const LockRecord& record) const {
+    return record.is_directory || may_be_held_beneath(record);
+  }
   [[nodiscard]] Answer is_open(InodeId inode);
+  [[nodiscard]] Answer is_open(const LockRecord& lock, const Attributes& attributes,
+                               OpenInodes& opens);
   [[nodiscard]] Answer directory_in_use(Judged& judged, OpenInodes& opens);
   [[nodiscard]] bool contains_unit(const LockRecord& record) const;
   [[nodiscard]] std::optional<ProcessTable::Living> find_witness(const LockRecord& record,
@@ -196,7 +208,8 @@ class LockReaper {
   Trash& trash_;
   Invalidator& invalidator_;
   Brake& brake_;
-  std::optional<dev_t> mounted_;  // constant once requests are served
+  std::optional<dev_t> mounted_;  // constant once requests are served, as is the next
+  WallTime mounted_at_{};
   // Requests, the reaper and administrators judge one lock at a time.
   Mutex judging_mu_;
   std::unordered_set<std::uint64_t> told_ GUARDED_BY(judging_mu_);  // would_remove, by raw LockId

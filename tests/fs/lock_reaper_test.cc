@@ -104,6 +104,18 @@ TEST_F(LockReaperTest, KeepsAnOrphanedDirectoryWhileSomebodyHasItOpen) {
   EXPECT_FALSE(rig_.exists("locks/d"));
 }
 
+TEST_F(LockReaperTest, KeepsALockThatWasThereBeforeTheMountWhileSomebodyHasItOpen) {
+  kill(hold());
+  rig_.unmount();
+  rig_.mount();
+  rig_.processes.set_inodes_in_use(std::unordered_set{raw(rig_.at("locks/a"))});
+  pass(hours(1));
+  EXPECT_TRUE(rig_.exists("locks/a"));
+  rig_.processes.set_inodes_in_use(std::unordered_set<std::uint64_t>{});
+  pass(minutes(1));
+  EXPECT_FALSE(rig_.exists("locks/a"));
+}
+
 TEST_F(LockReaperTest, LeavesAnotherFileOfTheSameNameAlone) {
   kill(hold());
   stdfs::remove(rig_.tree.at("locks/a"));
