@@ -8,6 +8,8 @@
 #include <limits>
 #include <utility>
 
+#include "policy/eviction.h"
+
 namespace ebbfs {
 namespace {
 
@@ -35,6 +37,7 @@ std::string brake_text(const BrakeRecord& brake) {
       break;
   }
   const auto seconds = std::chrono::round<std::chrono::seconds>(brake.step);
+  if (seconds == Duration::zero()) return "the wall clock was set forth and back again";
   return "the wall clock was set " + (seconds < Duration::zero()
                                           ? format_duration(-seconds) + " back"
                                           : format_duration(seconds) + " forth");
@@ -59,42 +62,43 @@ void Brake::load() {
   if (!brake || !clock) {
     spdlog::error("op=load_brake errno={}", code(brake ? clock.error() : brake.error()));
   }
-  const ClockReading now = read_clock();
-  {
-    const MutexLock lock(mu_);
-    if (brake && *brake) record_ = **brake;
-    seen_ = now;
-    if (record_.cause != Cause::none) {
-      spdlog::error("event=braked why=\"{}\" since_the_last_run=true cure=\"ebbctl resume\"",
-                    brake_text(record_));
-    }
+  const MutexLock lock(mu_);
+  seen_ = read_clock();
+  if (brake && *brake) record_ = **brake;
+  if (record_.cause != Cause::none) {
+    spdlog::error("event=braked why=\"{}\" since_the_last_run=true cure=\"ebbctl resume\"",
+                  brake_text(record_));
   }
-  if (clock && *clock) compare({(*clock)->wall, (*clock)->boottime, (*clock)->boot}, now);
-  keep_clock();
+  if (clock && *clock) compare({(*clock)->wall, (*clock)->boottime, (*clock)->boot}, seen_);
+  store();
 }
 
+// Read under the lock, so that two who look see the steps in the order they were made in.
 void Brake::look_at_clock() {
   const ClockReading now = read_clock();
-  const ClockReading before = [&] {
-    const MutexLock lock(mu_);
-    return std::exchange(seen_, now);
-  }();
-  compare(before, now);
+  compare(std::exchange(seen_, now), now);
 }
 
 void Brake::compare(const ClockReading& before, const ClockReading& now) {
   const Duration step = clock_step(before, now);
   if (!is_clock_jump(step)) return;
-  {
-    const MutexLock lock(mu_);
-    if (enforcing()) {
-      set(Cause::clock, 0, volume_.units.size(), step);
-    } else {
-      spdlog::warn("event=clock_jump seconds={}",
-                   std::chrono::round<std::chrono::seconds>(step).count());
-    }
+  if (enforcing()) {
+    set(Cause::clock, 0, volume_.units.size(), add_step(record_.step, step));
+    return;
   }
-  keep_clock();
+  spdlog::warn("event=clock_jump seconds={}",
+               std::chrono::round<std::chrono::seconds>(step).count());
+  store();
+}
+
+Status Brake::put(const BrakeRecord& record) const {
+  return volume_.index.put_brake(record, {seen_.wall, seen_.boottime, seen_.boot});
+}
+
+void Brake::store() const {
+  if (const auto stored = put(record_); !stored) {
+    spdlog::error("op=put_brake errno={}", code(stored.error()));
+  }
 }
 
 void Brake::set(Cause cause, std::uint64_t due, std::uint64_t all, Duration step) {
@@ -112,18 +116,16 @@ void Brake::set(Cause cause, std::uint64_t due, std::uint64_t all, Duration step
   event.time = record_.since;
   event.detail = text + "; no unit is removed until: ebbctl resume";
   journal(volume_.index, std::move(event));
-  if (const auto stored = volume_.index.put_brake(record_); !stored) {
-    spdlog::error("op=put_brake errno={}", code(stored.error()));
-  }
+  store();
 }
 
 void Brake::look_at_due(WallTime not_before) {
-  look_at_clock();
-  if (!enforcing()) return;
   const WallTime resumed = [&] {
     const MutexLock lock(mu_);
+    look_at_clock();
     return record_.cause == Cause::none ? record_.resumed : WallTime::max();
   }();
+  if (!enforcing()) return;
   const WallTime now = volume_.clock.wall_now();
   if (resumed == WallTime::max() || now < not_before) return;
   const VolumeRule& rule = volume_.rules.policy()->volume;
@@ -156,22 +158,27 @@ std::uint64_t Brake::count_due(const std::vector<Deadline>& due, WallTime now,
 }
 
 bool Brake::holds_units() {
-  look_at_clock();
   const MutexLock lock(mu_);
+  look_at_clock();
   return record_.cause != Cause::none;
 }
 
 bool Brake::holds_ages() {
-  look_at_clock();
   const MutexLock lock(mu_);
+  look_at_clock();
   return record_.cause == Cause::clock;
 }
 
+WallTime Brake::eviction_now() {
+  const MutexLock lock(mu_);
+  look_at_clock();
+  return eviction_time(seen_.wall, record_);
+}
+
 void Brake::keep_clock() {
-  const ClockReading now = read_clock();
-  if (const auto stored = volume_.index.put_clock({now.wall, now.boottime, now.boot}); !stored) {
-    spdlog::error("op=put_clock errno={}", code(stored.error()));
-  }
+  const MutexLock lock(mu_);
+  look_at_clock();
+  store();
 }
 
 Result<bool> Brake::resume(const std::string& by) {
@@ -179,7 +186,7 @@ Result<bool> Brake::resume(const std::string& by) {
   if (record_.cause == Cause::none) return false;
   BrakeRecord released;
   released.resumed = volume_.clock.wall_now();
-  if (const auto stored = volume_.index.put_brake(released); !stored) {
+  if (const auto stored = put(released); !stored) {
     return std::unexpected(stored.error());
   }
   EventRecord event;

@@ -35,8 +35,12 @@ class Brake {
 
   [[nodiscard]] bool holds_units() EXCLUDES(mu_);
   [[nodiscard]] bool holds_ages() EXCLUDES(mu_);
+  // What ages are judged by for space, which it does not hold: eviction_time(), by one look at the
+  // clock, so that no step is between the two.
+  [[nodiscard]] WallTime eviction_now() EXCLUDES(mu_);
 
-  // Keeps the clocks' reading for the next start: now and then, and when stopping.
+  // Looks at the clocks and keeps their reading for the next start: now and then, and when
+  // stopping.
   void keep_clock() EXCLUDES(mu_);
 
   // What is due now may go; false when nothing was held. `by`: for the journal, "uid=0". The caller
@@ -48,8 +52,10 @@ class Brake {
 
  private:
   [[nodiscard]] ClockReading read_clock() const;
-  void look_at_clock() EXCLUDES(mu_);
-  void compare(const ClockReading& before, const ClockReading& now) EXCLUDES(mu_);
+  void look_at_clock() REQUIRES(mu_);
+  void compare(const ClockReading& before, const ClockReading& now) REQUIRES(mu_);
+  [[nodiscard]] Status put(const BrakeRecord& record) const REQUIRES(mu_);
+  void store() const REQUIRES(mu_);
   void set(BrakeRecord::Cause cause, std::uint64_t due, std::uint64_t all, Duration step)
       REQUIRES(mu_);
   [[nodiscard]] std::uint64_t count_due(const std::vector<Deadline>& due, WallTime now,
@@ -62,7 +68,8 @@ class Brake {
   ClockReading seen_ GUARDED_BY(mu_);
 };
 
-// "2306 of 2400 units were due at once", "the wall clock was set 2d forth".
+// "2306 of 2400 units were due at once", "the wall clock was set 2d forth"; several steps of the
+// clock as add_step() makes one of them.
 [[nodiscard]] std::string brake_text(const BrakeRecord& brake);
 
 }  // namespace ebbfs

@@ -248,7 +248,7 @@ void Evictor::keep(Round& round, const UnitRef& unit, Reason reason) {
 void Evictor::list(Round& round) {
   round.listed = true;
   const auto policy = volume_.rules.policy();
-  const WallTime now = eviction_time(volume_.clock.wall_now(), reaper_.brake());
+  const WallTime now = reaper_.eviction_now();
   const WallTime not_before = reaper_.not_before();
   for (const UnitRef& unit : volume_.units.all()) {
     const UnitRecord record = unit->record();

@@ -83,6 +83,7 @@ class Reaper final : public Agenda {
   }
   [[nodiscard]] std::unique_ptr<BusyProbe> make_probe() { return units_.make_probe(); }
   [[nodiscard]] BrakeRecord brake() const { return brake_.state(); }
+  [[nodiscard]] WallTime eviction_now() { return brake_.eviction_now(); }
   [[nodiscard]] WallTime not_before() const { return units_.not_before(); }
   [[nodiscard]] Report expire(const LockRef& lock, bool dry_run) {
     return locks_.expire(lock, dry_run);

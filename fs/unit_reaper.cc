@@ -96,9 +96,7 @@ UnitReaper::Judged UnitReaper::judge_now(const UnitRef& unit, Cause cause, BusyP
     from = WallTime::min();
   }
   const bool for_space = cause == Cause::space;
-  // Looks at the clock first: one that was set just now must not make anything look old.
-  if (for_space) (void)brake_.holds_ages();
-  const WallTime at = for_space ? eviction_time(now(), brake_.state()) : now();
+  const WallTime at = for_space ? brake_.eviction_now() : now();
   judged.verdict =
       for_space ? judge_keep(aged, in_force, at, from) : judge_age(aged, in_force, at, from);
   if (judged.verdict.action == Action::keep) return judged;

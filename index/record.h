@@ -141,7 +141,7 @@ struct BrakeRecord {
   WallTime since{};
   std::uint64_t due = 0;  // of `all` units, at `since`
   std::uint64_t all = 0;
-  Duration step{};                     // of the wall clock
+  Duration step{};                     // of the wall clock; of several: add_step()
   WallTime resumed = WallTime::min();  // what was due then, may go
 
   bool operator==(const BrakeRecord&) const = default;

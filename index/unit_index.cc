@@ -161,14 +161,9 @@ Result<std::vector<QuotaRecord>> UnitIndex::load_quotas() {
   return load_table(store_, Table::quotas, decode_quota);
 }
 
-Status UnitIndex::put_brake(const BrakeRecord& brake) {
+Status UnitIndex::put_brake(const BrakeRecord& brake, const ClockRecord& clock) {
   Batch batch;
   batch.put(Table::meta, std::string(kBrakeKey), encode(brake));
-  return store_.commit(batch, Durability::process_crash);
-}
-
-Status UnitIndex::put_clock(const ClockRecord& clock) {
-  Batch batch;
   batch.put(Table::meta, std::string(kClockKey), encode(clock));
   return store_.commit(batch, Durability::process_crash);
 }

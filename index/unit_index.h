@@ -88,10 +88,10 @@ class UnitIndex {
   [[nodiscard]] Status erase_quota(std::string_view scope);
   [[nodiscard]] Result<std::vector<QuotaRecord>> load_quotas();
 
-  // Why removing waits, and the clocks as last seen; nothing where none was stored.
-  [[nodiscard]] Status put_brake(const BrakeRecord& brake);
+  // Why removing waits, and the clocks as last seen; nothing where none was stored. Both in one
+  // batch, so that a step of the clock that the brake counts is not seen once more.
+  [[nodiscard]] Status put_brake(const BrakeRecord& brake, const ClockRecord& clock);
   [[nodiscard]] Result<std::optional<BrakeRecord>> load_brake();
-  [[nodiscard]] Status put_clock(const ClockRecord& clock);
   [[nodiscard]] Result<std::optional<ClockRecord>> load_clock();
 
   // Units and locks whose owner is one process (the boot it ran in tells it from a later one of

@@ -18,4 +18,10 @@ Duration clock_step(const ClockReading& before, const ClockReading& now) {
 
 bool is_clock_jump(Duration step) { return step > kClockStepMax || step < -kClockStepMax; }
 
+Duration add_step(Duration so_far, Duration step) {
+  // After a step back that leads behind all, everything is at least as old as it looks: nothing is
+  // left of it to take off of a later step forth.
+  return std::max(so_far, Duration::zero()) + step;
+}
+
 }  // namespace ebbfs

@@ -34,4 +34,8 @@ struct ClockReading {
 inline constexpr Duration kClockStepMax = std::chrono::minutes(1);
 [[nodiscard]] bool is_clock_jump(Duration step);
 
+// The steps `so_far` and one more as one: how far forth what was seen before or between them may
+// look too old at most. Negative when the last one led behind all that.
+[[nodiscard]] Duration add_step(Duration so_far, Duration step);
+
 }  // namespace ebbfs

@@ -38,8 +38,8 @@ struct EvictionCandidate {
 [[nodiscard]] bool goes_before(const EvictionCandidate& a, const EvictionCandidate& b);
 
 // The wall clock that ages are judged by for eviction, which the brake does not stop: where it was
-// set forth and nobody has looked yet (brake.h), the step is taken off, so that nothing looks older
-// than it is.
+// set forth and nobody has looked yet (brake.h), its steps are taken off, so that nothing looks
+// older than it is.
 [[nodiscard]] WallTime eviction_time(WallTime now, const BrakeRecord& brake);
 
 }  // namespace ebbfs

@@ -154,6 +154,22 @@ TEST_F(ClockBrake, HoldsWhenTheClockIsSetBack) {
   EXPECT_EQ(cause(), Cause::clock);
 }
 
+TEST_F(ClockBrake, AddsUpTheStepsThatItHoldsFor) {
+  rig_.clock.step_wall(2h);
+  rig_.reaper().run_once();
+  rig_.clock.step_wall(2min);
+  rig_.reaper().run_once();
+  EXPECT_EQ(rig_.reaper().state().brake.step, Duration(122min));
+  remount();
+  rig_.clock.step_wall(-61min);
+  rig_.reaper().run_once();
+  EXPECT_EQ(brake_text(rig_.reaper().state().brake), "the wall clock was set 1h1m forth");
+  rig_.clock.step_wall(-61min);
+  rig_.reaper().run_once();
+  EXPECT_EQ(brake_text(rig_.reaper().state().brake), "the wall clock was set forth and back again");
+  EXPECT_EQ(count(EventRecord::Kind::braked), 4U);
+}
+
 TEST_F(ClockBrake, SeesAClockThatIsSetBetweenTwoVerdicts) {
   rig_.reaper().run_once();
   rig_.clock.step_wall(24h);

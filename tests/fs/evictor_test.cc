@@ -243,7 +243,7 @@ TEST_F(EvictorTest, IsNotStoppedByTheBrake) {
   make_old({"a", "b", "c", "d"}, 21);
   BrakeRecord brake;
   brake.cause = BrakeRecord::Cause::mass;
-  ASSERT_TRUE(rig_.parts().index->put_brake(brake));
+  ASSERT_TRUE(rig_.parts().index->put_brake(brake, {}));
   rig_.reaper().prepare();
   evictor_->round();
   EXPECT_EQ(left(), "cd");
@@ -256,6 +256,19 @@ TEST_F(EvictorTest, TakesNothingForOldBecauseTheClockWasSet) {
   evictor_->round();
   EXPECT_EQ(rig_.reaper().brake().cause, BrakeRecord::Cause::clock);
   EXPECT_EQ(left(), "abcd");
+  rig_.advance(hours(1));
+  evictor_->round();
+  EXPECT_EQ(left().size(), 2U);
+}
+
+TEST_F(EvictorTest, TakesNothingForOldBecauseTheClockWasSetMoreThanOnce) {
+  make_old({}, 0);
+  for (const char* name : {"a", "b", "c", "d"}) make(name, 21);
+  for (const auto step : {minutes(48 * 60), minutes(2), minutes(-24 * 60)}) {
+    rig_.clock.step_wall(step);
+    evictor_->round();
+    EXPECT_EQ(left(), "abcd") << step.count();
+  }
   rig_.advance(hours(1));
   evictor_->round();
   EXPECT_EQ(left().size(), 2U);

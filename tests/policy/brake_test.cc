@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace ebbfs {
 namespace {
 
@@ -71,6 +73,29 @@ TEST(Brake, AJumpIsLongerThanWhatNtpSteps) {
   EXPECT_FALSE(is_clock_jump(-60s));
   EXPECT_TRUE(is_clock_jump(60s + 1ns));
   EXPECT_TRUE(is_clock_jump(-60s - 1ns));
+}
+
+TEST(Brake, AddsUpStepsToWhatMayLookTooOldByThem) {
+  struct Case {
+    const char* name;
+    std::vector<Duration> steps;
+    Duration want;
+  };
+  const Case cases[] = {
+      {.name = "forth", .steps = {2h}, .want = 2h},
+      {.name = "back", .steps = {-2h}, .want = -2h},
+      {.name = "forth twice", .steps = {2h, 2min}, .want = 122min},
+      {.name = "forth, and some of it back", .steps = {2h, -59min}, .want = 61min},
+      {.name = "forth, and all of it back", .steps = {2h, -2h}, .want = 0s},
+      {.name = "forth, and more than that back", .steps = {2h, -3h}, .want = -1h},
+      {.name = "back and forth: used in between", .steps = {-2h, 2h}, .want = 2h},
+      {.name = "to and fro", .steps = {-2h, 1h, 1h, -5h, 3h, -1h}, .want = 2h},
+  };
+  for (const Case& one : cases) {
+    Duration sum{};
+    for (const Duration step : one.steps) sum = add_step(sum, step);
+    EXPECT_EQ(sum, one.want) << one.name;
+  }
 }
 
 }  // namespace
