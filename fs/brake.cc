@@ -19,6 +19,14 @@ using Cause = BrakeRecord::Cause;
 constexpr Duration kApartMax = std::chrono::seconds(1);
 constexpr int kReadings = 8;
 
+ClockReading reading_of(const ClockRecord& record) {
+  return {record.wall, record.boottime, record.boot};
+}
+
+ClockRecord record_of(const ClockReading& reading) {
+  return {reading.wall, reading.boottime, reading.boot};
+}
+
 void journal(UnitIndex& index, EventRecord event) {
   if (const auto told = index.append_event(std::move(event)); !told) {
     spdlog::error("op=append_event errno={}", code(told.error()));
@@ -59,17 +67,21 @@ ClockReading Brake::read_clock() const {
 void Brake::load() {
   const auto brake = volume_.index.load_brake();
   const auto clock = volume_.index.load_clock();
+  const auto lowest = volume_.index.load_lowest_clock();
   if (!brake || !clock) {
     spdlog::error("op=load_brake errno={}", code(brake ? clock.error() : brake.error()));
   }
   const MutexLock lock(mu_);
   seen_ = read_clock();
+  const bool same_boot =
+      lowest && *lowest && seen_.boot != BootId{} && (*lowest)->boot == seen_.boot;
+  lowest_ = same_boot ? reading_of(**lowest) : seen_;
   if (brake && *brake) record_ = **brake;
   if (record_.cause != Cause::none) {
     spdlog::error("event=braked why=\"{}\" since_the_last_run=true cure=\"ebbctl resume\"",
                   brake_text(record_));
   }
-  if (clock && *clock) compare({(*clock)->wall, (*clock)->boottime, (*clock)->boot}, seen_);
+  if (clock && *clock) compare(reading_of(**clock), seen_);
   store();
 }
 
@@ -80,6 +92,7 @@ void Brake::look_at_clock() {
 }
 
 void Brake::compare(const ClockReading& before, const ClockReading& now) {
+  if (clock_step(lowest_, now) < Duration::zero()) lowest_ = now;
   const Duration step = clock_step(before, now);
   if (!is_clock_jump(step)) return;
   if (enforcing()) {
@@ -92,7 +105,7 @@ void Brake::compare(const ClockReading& before, const ClockReading& now) {
 }
 
 Status Brake::put(const BrakeRecord& record) const {
-  return volume_.index.put_brake(record, {seen_.wall, seen_.boottime, seen_.boot});
+  return volume_.index.put_brake(record, record_of(seen_), record_of(lowest_));
 }
 
 void Brake::store() const {
@@ -173,6 +186,12 @@ WallTime Brake::eviction_now() {
   const MutexLock lock(mu_);
   look_at_clock();
   return eviction_time(seen_.wall, record_);
+}
+
+WallTime Brake::earliest_wall(Duration boottime) {
+  const MutexLock lock(mu_);
+  look_at_clock();
+  return lowest_.wall + (boottime - lowest_.boottime);
 }
 
 void Brake::keep_clock() {

@@ -39,6 +39,11 @@ class Brake {
   // clock, so that no step is between the two.
   [[nodiscard]] WallTime eviction_now() EXCLUDES(mu_);
 
+  // The earliest that the wall clock can have shown when boot_now() was `boottime`, with all that
+  // it was set by in this boot, looked after or not, and by NTP: what has an older stamp was there
+  // before.
+  [[nodiscard]] WallTime earliest_wall(Duration boottime) EXCLUDES(mu_);
+
   // Looks at the clocks and keeps their reading for the next start: now and then, and when
   // stopping.
   void keep_clock() EXCLUDES(mu_);
@@ -66,6 +71,8 @@ class Brake {
   mutable Mutex mu_;
   BrakeRecord record_ GUARDED_BY(mu_);
   ClockReading seen_ GUARDED_BY(mu_);
+  // Where the wall clock stood lowest beside the other in this boot, as far as was seen.
+  ClockReading lowest_ GUARDED_BY(mu_);
 };
 
 // "2306 of 2400 units were due at once", "the wall clock was set 2d forth"; several steps of the

@@ -16,6 +16,9 @@ namespace {
 constexpr std::size_t kLockInodesMax = 4096;
 constexpr std::size_t kFirstLineMax = 256;
 constexpr Duration kBrakeRetry = std::chrono::seconds(10);
+// A file is stamped by the kernel's tick, a process by that of /proc: one that was written by the
+// very process or its maker can look older than it. No number is used again so soon.
+constexpr Duration kStampsApart = std::chrono::milliseconds(100);
 
 // So long as it is judged, a lock that nobody could time is due.
 ClassRule without_clocks(ClassRule rule) {
@@ -207,7 +210,9 @@ std::optional<ProcessTable::Living> LockReaper::find_witness(const LockRecord& r
   const ProcessSeen& owner = record.owner.process;
   if (!pid || *pid == owner.id.tgid || *pid == owner.ns_pid) return std::nullopt;
   auto living = volume_.processes.living(*pid);
-  if (!living || living->started >= modified(sight.attributes)) return std::nullopt;
+  if (!living) return std::nullopt;
+  const WallTime written = later(modified(sight.attributes), kStampsApart);
+  if (brake_.earliest_wall(living->started) >= written) return std::nullopt;
   return living;
 }
 

@@ -4,7 +4,6 @@
 // cgroup_watch the same of cgroups, proc_scan who sits inside.
 #include "fs/process_table.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <utility>
@@ -23,15 +22,9 @@ namespace {
 
 using Life = OwnerState::Life;
 
-// Wall-clock time of an instant given in clock ticks since boot.
-WallTime wall_time_of_ticks(std::uint64_t ticks, WallTime now) {
-  timespec boot_now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &boot_now);
+Duration since_boot(std::uint64_t ticks) {
   const auto tick = std::chrono::nanoseconds(1'000'000'000 / ::sysconf(_SC_CLK_TCK));
-  const auto age = std::chrono::seconds(boot_now.tv_sec) +
-                   std::chrono::nanoseconds(boot_now.tv_nsec) -
-                   tick * static_cast<std::int64_t>(ticks);
-  return now - age;
+  return tick * static_cast<std::int64_t>(ticks);
 }
 
 class SystemProcessTable final : public ProcessTable {
@@ -144,7 +137,7 @@ OwnerState SystemProcessTable::cgroup_state(const std::string& cgroup) {
 std::optional<ProcessTable::Living> SystemProcessTable::living(pid_t pid) {
   auto process = cache_->living(pid);
   if (!process) return std::nullopt;
-  const auto started = wall_time_of_ticks(process->id.start_time, clock_.wall_now());
+  const Duration started = since_boot(process->id.start_time);
   return Living{.process = *std::move(process), .started = started};
 }
 

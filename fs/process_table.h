@@ -72,11 +72,11 @@ class ProcessTable {
   // alive while the cgroup exists and is populated; `ended` when empty or removed.
   [[nodiscard]] virtual OwnerState cgroup_state(const std::string& cgroup) = 0;
 
-  // The live process with pid `pid` (our namespace), when there is one; and when it started, wall
-  // clock.
+  // The live process with pid `pid` (our namespace), when there is one; and when it started, as
+  // Clock::boot_now().
   struct Living {
     ProcessSeen process;
-    WallTime started{};
+    Duration started{};
   };
   [[nodiscard]] virtual std::optional<Living> living(pid_t pid) = 0;
 

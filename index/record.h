@@ -147,7 +147,7 @@ struct BrakeRecord {
   bool operator==(const BrakeRecord&) const = default;
 };
 
-// The clocks as they were last seen; see policy/brake.h ClockReading.
+// The clocks as they were seen once; see policy/brake.h ClockReading.
 struct ClockRecord {
   WallTime wall{};
   Duration boottime{};

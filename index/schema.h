@@ -9,6 +9,7 @@
 //                             "volume"                                         VolumeState
 //                             "brake"                                          BrakeRecord
 //                             "clock"                                          ClockRecord
+//                             "clock_low"                                      ClockRecord
 //                             "next_unit" "next_lock" "next_trash"             u64: no id from here
 //                                                                              on was ever used
 //                             "next_event"                                     u64: sequence
@@ -72,6 +73,7 @@ inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kVolumeKey = "volume";
 inline constexpr std::string_view kBrakeKey = "brake";
 inline constexpr std::string_view kClockKey = "clock";
+inline constexpr std::string_view kClockLowKey = "clock_low";  // optional: see fs/brake.h
 inline constexpr std::string_view kNextUnitKey = "next_unit";
 inline constexpr std::string_view kNextLockKey = "next_lock";
 inline constexpr std::string_view kNextTrashKey = "next_trash";

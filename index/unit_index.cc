@@ -161,10 +161,12 @@ Result<std::vector<QuotaRecord>> UnitIndex::load_quotas() {
   return load_table(store_, Table::quotas, decode_quota);
 }
 
-Status UnitIndex::put_brake(const BrakeRecord& brake, const ClockRecord& clock) {
+Status UnitIndex::put_brake(const BrakeRecord& brake, const ClockRecord& clock,
+                            const ClockRecord& lowest) {
   Batch batch;
   batch.put(Table::meta, std::string(kBrakeKey), encode(brake));
   batch.put(Table::meta, std::string(kClockKey), encode(clock));
+  batch.put(Table::meta, std::string(kClockLowKey), encode(lowest));
   return store_.commit(batch, Durability::process_crash);
 }
 
@@ -174,6 +176,10 @@ Result<std::optional<BrakeRecord>> UnitIndex::load_brake() {
 
 Result<std::optional<ClockRecord>> UnitIndex::load_clock() {
   return load_one(store_, Table::meta, kClockKey, decode_clock);
+}
+
+Result<std::optional<ClockRecord>> UnitIndex::load_lowest_clock() {
+  return load_one(store_, Table::meta, kClockLowKey, decode_clock);
 }
 
 Status UnitIndex::intend_trash(const TrashRecord& trash, const EventRecord& event) {

@@ -88,11 +88,14 @@ class UnitIndex {
   [[nodiscard]] Status erase_quota(std::string_view scope);
   [[nodiscard]] Result<std::vector<QuotaRecord>> load_quotas();
 
-  // Why removing waits, and the clocks as last seen; nothing where none was stored. Both in one
-  // batch, so that a step of the clock that the brake counts is not seen once more.
-  [[nodiscard]] Status put_brake(const BrakeRecord& brake, const ClockRecord& clock);
+  // Why removing waits, and the clocks as last seen and where the wall clock stood lowest; nothing
+  // where none was stored. In one batch, so that a step of the clock that the brake counts is not
+  // seen once more.
+  [[nodiscard]] Status put_brake(const BrakeRecord& brake, const ClockRecord& clock,
+                                 const ClockRecord& lowest);
   [[nodiscard]] Result<std::optional<BrakeRecord>> load_brake();
   [[nodiscard]] Result<std::optional<ClockRecord>> load_clock();
+  [[nodiscard]] Result<std::optional<ClockRecord>> load_lowest_clock();
 
   // Units and locks whose owner is one process (the boot it ran in tells it from a later one of
   // the same pid), or one user. The first costs what it returns, the second a pass over all owners.

@@ -243,7 +243,7 @@ TEST_F(EvictorTest, IsNotStoppedByTheBrake) {
   make_old({"a", "b", "c", "d"}, 21);
   BrakeRecord brake;
   brake.cause = BrakeRecord::Cause::mass;
-  ASSERT_TRUE(rig_.parts().index->put_brake(brake, {}));
+  ASSERT_TRUE(rig_.parts().index->put_brake(brake, {}, {}));
   rig_.reaper().prepare();
   evictor_->round();
   EXPECT_EQ(left(), "cd");

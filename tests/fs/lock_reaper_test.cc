@@ -348,6 +348,55 @@ TEST_F(LockReaperTest, DoesNotBelieveANumberThatStandsForAnybodyElse) {
   }
 }
 
+TEST_F(LockReaperTest, BelievesANumberHoweverTheClockWasSetSince) {
+  struct Case {
+    const char* name;
+    Duration step;
+    bool resumed;
+    bool remounted;
+  };
+  for (const Case& row :
+       {Case{"by what NTP steps", seconds(50), false, false}, Case{"forth", hours(1), false, false},
+        Case{"forth, and looked after", hours(1), true, false},
+        Case{"forth, in an earlier run", hours(1), true, true}}) {
+    SCOPED_TRACE(row.name);
+    const ProcessId worker = start();
+    const ProcessId maker = start();
+    ASSERT_TRUE(rig_.take_lock("locks/a", maker.tgid, std::to_string(worker.tgid) + "\n"));
+    rig_.advance(seconds(3));
+    touch("locks/a");
+    rig_.clock.step_wall(row.step);
+    rig_.reaper().run_once();
+    if (row.resumed) {
+      ASSERT_TRUE(rig_.reaper().resume("uid=0").value());
+    }
+    if (row.remounted) {
+      rig_.unmount();
+      rig_.mount();
+    }
+    kill(maker);
+    pass(kRigLockGrace);
+    EXPECT_TRUE(rig_.exists("locks/a"));
+    kill(worker);
+    pass(kRigLockGrace);
+    EXPECT_FALSE(rig_.exists("locks/a"));
+    (void)rig_.reaper().resume("uid=0");
+  }
+}
+
+TEST_F(LockReaperTest, BelievesANumberThatWasWrittenAsSoonAsItWasGiven) {
+  const ProcessId maker = start();
+  ASSERT_TRUE(rig_.take_lock("locks/a", maker.tgid, "77\n"));
+  rig_.advance(seconds(3));
+  touch("locks/a");
+  rig_.advance(std::chrono::milliseconds(10));
+  const ProcessId worker = rig_.processes.start({.pid = 77});
+  kill(maker);
+  pass(kRigLockGrace);
+  EXPECT_TRUE(rig_.exists("locks/a"));
+  kill(worker);
+}
+
 TEST_F(LockReaperTest, ReclaimsGitsOwnLockFilesAndNobodyElses) {
   make_repository(rig_.tree.at("repo"));
   rig_.crash();

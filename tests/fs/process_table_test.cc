@@ -9,6 +9,7 @@
 #include <chrono>
 #include <thread>
 
+#include "fs/clock.h"
 #include "tests/support/child.h"
 #include "tests/support/process_tables.h"
 
@@ -92,9 +93,10 @@ class LivingProcess : public OnEachTable {};
 INSTANTIATE_TEST_SUITE_P(, LivingProcess, testing::ValuesIn(kTableKinds), kind_name);
 
 TEST_P(LivingProcess, IsGivenWithItsStart) {
-  const auto before = std::chrono::system_clock::now();
+  const SystemClock clock;
+  const auto before = clock.boot_now();
   const ChildProcess child;
-  const auto after = std::chrono::system_clock::now();
+  const auto after = clock.boot_now();
   const auto living = table_->living(child.pid());
   ASSERT_TRUE(living.has_value());
   EXPECT_EQ(living->process.id, id_from_proc(child.pid()));

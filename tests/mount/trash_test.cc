@@ -215,7 +215,7 @@ TEST_F(BrakeOnMount, HoldsWhenTheClockWasSetWhileNothingRan) {
     auto clock = (*index)->load_clock();
     ASSERT_TRUE(clock.has_value() && clock->has_value());
     (*clock)->wall -= 24h;
-    ASSERT_TRUE((*index)->put_brake({}, **clock).has_value());
+    ASSERT_TRUE((*index)->put_brake({}, **clock, {}).has_value());
   }
   volume_->mount();
   ASSERT_TRUE(braked());

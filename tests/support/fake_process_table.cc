@@ -29,7 +29,7 @@ ProcessId FakeProcessTable::start(const Start& how) {
                   .parent = how.parent,
                   .cgroup = how.cgroup,
                   .pid_ns = how.pid_ns,
-                  .started = clock_.wall_now()};
+                  .started = clock_.boot_now()};
   if (how.ns_pid == 0) process.seen.ns_pid = id.tgid;
   processes_.emplace(id, std::move(process));
   by_pid_.insert_or_assign(id.tgid, id);

@@ -97,7 +97,7 @@ class FakeProcessTable final : public ProcessTable {
     pid_t parent = 1;
     std::string cgroup;
     std::uint64_t pid_ns = 0;
-    WallTime started{};
+    Duration started{};
     OwnerState state{.life = OwnerState::Life::alive, .ended_at = {}};
   };
   struct Due {
