@@ -209,7 +209,9 @@ std::optional<ProcessTable::Living> LockReaper::find_witness(const LockRecord& r
   // The dead owner's own number, as we or as it itself knew it, names nobody else.
   const ProcessSeen& owner = record.owner.process;
   if (!pid || *pid == owner.id.tgid || *pid == owner.ns_pid) return std::nullopt;
-  auto living = volume_.processes.living(*pid);
+  // Namespaces are numbered anew in each boot.
+  const bool this_boot = record.owner.boot == volume_.processes.boot_id();
+  auto living = volume_.processes.living(*pid, this_boot ? record.owner.pid_ns : 0);
   if (!living) return std::nullopt;
   const WallTime written = later(modified(sight.attributes), kStampsApart);
   if (brake_.earliest_wall(living->started) >= written) return std::nullopt;

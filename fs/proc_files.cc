@@ -27,6 +27,18 @@ std::optional<Number> number_after_blanks(std::string_view text) {
   return whole_number<Number>(text);
 }
 
+// Empty when one of them is none.
+std::vector<std::int32_t> numbers_between_tabs(std::string_view text) {
+  std::vector<std::int32_t> numbers;
+  take_until(text, '\t');
+  while (!text.empty()) {
+    const auto number = whole_number<std::int32_t>(take_until(text, '\t'));
+    if (!number) return {};
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
 std::optional<CgroupMount> parse_cgroup_mount_line(std::string_view line) {
   const auto separator = line.find(" - ");
   if (separator == std::string_view::npos) return std::nullopt;
@@ -88,12 +100,16 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
   std::array<std::string_view, 50> fields;  // field 3 first
   for (auto& field : fields) field = take_until(rest, ' ');
   const auto ppid = number_after_blanks<pid_t>(fields[4 - 3]);
+  const auto flags = number_after_blanks<std::uint32_t>(fields[9 - 3]);
   const auto start_time = number_after_blanks<std::uint64_t>(fields[22 - 3]);
   const auto exit_code = number_after_blanks<int>(fields[52 - 3]);
-  if (!pid || fields[0].size() != 1 || !ppid || !start_time || !exit_code) return std::nullopt;
+  if (!pid || fields[0].size() != 1 || !ppid || !flags || !start_time || !exit_code)
+    return std::nullopt;
   stat.pid = *pid;
   stat.state = fields[0].front();
   stat.ppid = *ppid;
+  constexpr std::uint32_t kKernelThread = 0x00200000;  // PF_KTHREAD in the kernel's sched.h
+  stat.kernel_thread = (*flags & kKernelThread) != 0;
   stat.start_time = *start_time;
   stat.exit_code = *exit_code;
   return stat;
@@ -101,17 +117,18 @@ std::optional<ProcStat> parse_stat(std::string_view text) {
 
 std::optional<ProcStatus> parse_status(std::string_view text) {
   std::optional<pid_t> tgid;
-  std::optional<std::int32_t> ns_pid;
+  ProcStatus status;
   while (!text.empty()) {
     auto value = take_until(text, '\n');
     const auto key = take_until(value, ':');  // the first line's name has its newlines escaped
     if (key == "Tgid") tgid = number_after_blanks<pid_t>(value);
-    if (key == "NSpid")
-      ns_pid = number_after_blanks<std::int32_t>(value.substr(value.find_last_of('\t') + 1));
+    if (key == "NSpid") status.ns_pids = numbers_between_tabs(value);
   }
   if (!tgid) return std::nullopt;
+  status.tgid = *tgid;
   // NSpid is absent without CONFIG_PID_NS; then there is one namespace.
-  return ProcStatus{.tgid = *tgid, .ns_pid = ns_pid.value_or(*tgid)};
+  if (status.ns_pids.empty()) status.ns_pids = {*tgid};
+  return status;
 }
 
 std::string parse_cgroup_v2(std::string_view text) {
@@ -219,9 +236,9 @@ Result<ProcStat> ProcFiles::stat(pid_t tid) const {
 Result<ProcStatus> ProcFiles::status(pid_t tid) const {
   const auto text = read(tid, "status");
   if (!text) return std::unexpected(text.error());
-  const auto status = parse_status(*text);
+  auto status = parse_status(*text);
   if (!status) return fail(EBADMSG);
-  return *status;
+  return *std::move(status);
 }
 
 Result<std::string> ProcFiles::comm(pid_t tid) const {

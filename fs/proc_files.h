@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "fs/unique_fd.h"
 #include "index/result.h"
@@ -28,14 +29,19 @@ struct ProcStat {
   std::string comm;  // field 2, cut to 15 bytes; any bytes
   char state = '?';  // field 3; 'Z' and 'X' have ended, but for a leader whose other threads live
   pid_t ppid = 0;    // field 4
+  bool kernel_thread = false;    // by the flags, field 9
   std::uint64_t start_time = 0;  // field 22, clock ticks since boot
   int exit_code = 0;             // field 52, as of wait(2); 0 as well when the reader may not know
 };
 
 // proc(5) PID/status.
 struct ProcStatus {
-  pid_t tgid = 0;           // of the thread's process, in our pid namespace
-  std::int32_t ns_pid = 0;  // last of NSpid: its number in its own pid namespace
+  pid_t tgid = 0;  // of the thread's process, in our pid namespace
+  // NSpid: its number in our pid namespace, in one below that it is in, and so on to its own. Never
+  // empty.
+  std::vector<std::int32_t> ns_pids;
+
+  [[nodiscard]] std::int32_t ns_pid() const { return ns_pids.back(); }
 };
 
 // Where cgroup v2 is mounted.

@@ -4,8 +4,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <linux/nsfs.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -19,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -282,7 +285,44 @@ class Scan {
   std::unordered_set<std::uint64_t> beneath_;  // numbers of found_.beneath
 };
 
+// How many levels the pid namespace `at` lies below `pid_ns`, 0 when it is that one; nothing when
+// it does not lie in it.
+std::optional<std::size_t> levels_below(UniqueFd at, std::uint64_t pid_ns) {
+  for (std::size_t levels = 0; at.valid(); ++levels) {
+    struct stat is{};
+    if (::fstat(at.get(), &is) != 0) return std::nullopt;
+    if (is.st_ino == pid_ns) return levels;
+    at = UniqueFd(::ioctl(at.get(), NS_GET_PARENT));  // ends at our own
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::optional<pid_t> find_in_pid_namespace(const ProcFiles& proc, pid_t ns_pid,
+                                           std::uint64_t pid_ns) {
+  const auto root = open_dir(proc.fd(), ".");
+  if (!root) return std::nullopt;
+  std::unordered_map<std::uint64_t, std::optional<std::size_t>> levels;  // by namespace
+  for (;;) {
+    const auto pid = next_number(root->get());
+    if (!pid || !*pid) return std::nullopt;
+    const auto own = proc.pid_namespace(**pid);
+    if (!own) continue;
+    auto below = levels.find(*own);
+    if (below == levels.end()) {
+      UniqueFd at(
+          ::openat(proc.fd(), fmt::format("{}/ns/pid", **pid).c_str(), O_RDONLY | O_CLOEXEC));
+      if (!at.valid()) continue;  // it ends, or does not show itself
+      below = levels.emplace(*own, levels_below(std::move(at), pid_ns)).first;
+    }
+    if (!below->second) continue;
+    const auto status = proc.status(**pid);
+    if (!status || status->ns_pids.size() <= *below->second) continue;
+    if (status->ns_pids.rbegin()[static_cast<std::ptrdiff_t>(*below->second)] == ns_pid)
+      return **pid;
+  }
+}
 
 Result<ProcessUse> scan_in_use(const ProcFiles& proc, const Devices& devices, ProcessLook look,
                                pid_t but) {

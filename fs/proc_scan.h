@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who uses a volume: one pass over /proc. Free function without state: any thread.
+// What takes a pass over /proc: who uses a volume, and who has a number in another pid namespace.
+// Free functions without state: any thread.
 #pragma once
 
 #include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
 
 #include "fs/proc_files.h"
 #include "fs/process_use.h"
@@ -35,6 +39,11 @@ namespace ebbfs {
 // missing, or a security module hides it), or whatever else kept one from being read.
 [[nodiscard]] Result<ProcessUse> scan_in_use(const ProcFiles& proc, const Devices& devices,
                                              ProcessLook look, pid_t but = 0);
+
+// The process that has the number `ns_pid` in the pid namespace `pid_ns`, below ours, or in it but
+// in one of its own below that: by its pid in `proc`. One pass; nothing where none is to be seen.
+[[nodiscard]] std::optional<pid_t> find_in_pid_namespace(const ProcFiles& proc, pid_t ns_pid,
+                                                         std::uint64_t pid_ns);
 
 // The calling process, by its pid in `proc`, which may be that of another namespace; 0 when it is
 // not visible there.

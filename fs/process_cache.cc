@@ -124,6 +124,7 @@ std::optional<ProcessSeen> ProcessCache::living(pid_t tgid) {
       const MutexLock lock(mu_);
       drain();
       if (const auto* entry = find_entry(tgid); entry != nullptr && !entry->ended) {
+        if (entry->kernel_thread) return std::nullopt;
         return entry->seen;
       }
     }

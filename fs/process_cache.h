@@ -47,7 +47,8 @@ class ProcessCache {
 
   // ProcessTable::identify.
   [[nodiscard]] CallerIdentity identify(pid_t tid) EXCLUDES(mu_);
-  // The living process whose leader is `tgid`. Zombies do not live.
+  // The living process whose leader is `tgid`. Zombies do not live, and threads of the kernel are
+  // nobody.
   [[nodiscard]] std::optional<ProcessSeen> living(pid_t tgid) EXCLUDES(mu_);
   // The handle of exactly this process, living or ended: from the cache, else opened. Errors: ESRCH
   // or ENOENT it is gone and nothing of it is left; others: it cannot be found out.

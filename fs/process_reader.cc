@@ -31,10 +31,11 @@ Result<ProcessReader::Facts> ProcessReader::read(pid_t tgid) const {
   facts.seen.id = {.tgid = tgid, .start_time = stat->start_time};
   facts.seen.comm = std::move(stat->comm);
   facts.seen.ns_pid = tgid;
+  facts.kernel_thread = stat->kernel_thread;
   facts.pid_ns = proc_.pid_namespace(tgid).value_or(0);
   if (facts.pid_ns != own_ns_) {
     const auto status = proc_.status(tgid);
-    facts.seen.ns_pid = status ? status->ns_pid : 0;
+    facts.seen.ns_pid = status ? status->ns_pid() : 0;
   }
   if (pidfd_reaped(pidfd->get())) return fail(ESRCH);
   facts.handle = std::make_shared<ProcessHandle>(facts.seen.id, *std::move(pidfd));

@@ -26,6 +26,7 @@ class ProcessReader {
     ProcessRef handle;
     ProcessSeen seen;
     std::uint64_t pid_ns = 0;  // 0 when not known
+    bool kernel_thread = false;
   };
 
   // Borrows `proc`.

@@ -32,6 +32,7 @@ class SystemProcessTable final : public ProcessTable {
   SystemProcessTable(ProcFiles proc, const ProcessTableOptions& options)
       : proc_(std::move(proc)),
         boot_id_(proc_.boot_id()),
+        pid_ns_(proc_.pid_namespace(::getpid()).value_or(0)),
         reader_(proc_, options.pidfd_info),
         end_reader_(proc_, options) {}
   Status open(const ProcessTableOptions& options);
@@ -47,7 +48,7 @@ class SystemProcessTable final : public ProcessTable {
     return cgroups_->sees(cgroup);
   }
   [[nodiscard]] OwnerState cgroup_state(const std::string& cgroup) override;
-  [[nodiscard]] std::optional<Living> living(pid_t pid) override;
+  [[nodiscard]] std::optional<Living> living(pid_t pid, std::uint64_t pid_ns) override;
   [[nodiscard]] int event_fd() const override { return ends_->fd(); }
   [[nodiscard]] std::vector<EndedOwner> drain_ended() override;
   [[nodiscard]] Result<ProcessUse> in_use(const Devices& devices, ProcessLook look) override {
@@ -63,6 +64,7 @@ class SystemProcessTable final : public ProcessTable {
   const SystemClock clock_;
   const ProcFiles proc_;
   const BootId boot_id_;
+  const std::uint64_t pid_ns_;
   const ProcessReader reader_;
   const EndReader end_reader_;
   // Set once by open().
@@ -134,7 +136,14 @@ OwnerState SystemProcessTable::cgroup_state(const std::string& cgroup) {
   return now(Life::unknown);
 }
 
-std::optional<ProcessTable::Living> SystemProcessTable::living(pid_t pid) {
+std::optional<ProcessTable::Living> SystemProcessTable::living(pid_t pid, std::uint64_t pid_ns) {
+  constexpr pid_t kInit = 1;
+  if (pid_ns == 0 && pid == kInit) return std::nullopt;
+  if (pid_ns != 0 && pid_ns != pid_ns_) {
+    const auto ours = find_in_pid_namespace(proc_, pid, pid_ns);
+    if (!ours) return std::nullopt;
+    pid = *ours;
+  }
   auto process = cache_->living(pid);
   if (!process) return std::nullopt;
   const Duration started = since_boot(process->id.start_time);

@@ -72,13 +72,15 @@ class ProcessTable {
   // alive while the cgroup exists and is populated; `ended` when empty or removed.
   [[nodiscard]] virtual OwnerState cgroup_state(const std::string& cgroup) = 0;
 
-  // The live process with pid `pid` (our namespace), when there is one; and when it started, as
-  // Clock::boot_now().
+  // The live process, no thread of the kernel, that the number `pid` stands for in the pid
+  // namespace `pid_ns`, when there is one; and when it started, as Clock::boot_now(). A `pid_ns` of
+  // 0 is not known: ours, where pid 1 is left out, as each namespace has one. In one that is not
+  // ours it asks /proc for all processes, some microseconds each: not on a request's thread.
   struct Living {
     ProcessSeen process;
     Duration started{};
   };
-  [[nodiscard]] virtual std::optional<Living> living(pid_t pid) = 0;
+  [[nodiscard]] virtual std::optional<Living> living(pid_t pid, std::uint64_t pid_ns) = 0;
 
   // Becomes readable (epoll) when drain_ended() has something to say, or should be called to find
   // out (a zombie whose exit status is not to be had yet is asked again by a timer inside).

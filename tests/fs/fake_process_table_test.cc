@@ -74,7 +74,7 @@ TEST_F(FakeTable, TellsReusedNumbersApart) {
   const auto second = table_.start({.pid = 50});
   EXPECT_EQ(state(first), Life::exited);
   EXPECT_EQ(state(second), Life::alive);
-  EXPECT_EQ(table_.living(50)->process.id, second);
+  EXPECT_EQ(table_.living(50, 0)->process.id, second);
 }
 
 TEST_F(FakeTable, ForgetsEverythingAtReboot) {
@@ -82,7 +82,7 @@ TEST_F(FakeTable, ForgetsEverythingAtReboot) {
   table_.reboot();
   EXPECT_NE(table_.boot_id(), FakeProcessTable::kFirstBoot);
   EXPECT_EQ(state(worker), Life::ended);
-  EXPECT_FALSE(table_.living(worker.tgid).has_value());
+  EXPECT_FALSE(table_.living(worker.tgid, 0).has_value());
 }
 
 TEST_F(FakeTable, ReportsCgroupsThatBecomeEmpty) {

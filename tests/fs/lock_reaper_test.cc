@@ -397,6 +397,54 @@ TEST_F(LockReaperTest, BelievesANumberThatWasWrittenAsSoonAsItWasGiven) {
   kill(worker);
 }
 
+TEST_F(LockReaperTest, TakesANumberForThatOfTheNamespaceItWasWrittenIn) {
+  constexpr std::uint64_t kContainer = FakeProcessTable::kOwnPidNs + 1;
+  constexpr std::uint64_t kOther = kContainer + 1;
+  struct Case {
+    const char* name;
+    FakeProcessTable::Start maker;
+    FakeProcessTable::Start named;
+    bool keeps;
+  };
+  const Case cases[] = {
+      {"init of the host, from a container", {.pid_ns = kContainer}, {.pid = 1}, false},
+      {"init of the container",
+       {.ns_pid = 5, .pid_ns = kContainer},
+       {.ns_pid = 1, .pid_ns = kContainer},
+       true},
+      {"init of another container",
+       {.ns_pid = 5, .pid_ns = kContainer},
+       {.ns_pid = 1, .pid_ns = kOther},
+       false},
+      {"init of the host, from there", {}, {.pid = 1}, true},
+      {"a thread of the kernel", {}, {.pid = 2, .ns_pid = 1, .kernel_thread = true}, false},
+  };
+  for (const Case& row : cases) {
+    SCOPED_TRACE(row.name);
+    const ProcessId named = rig_.processes.start(row.named);
+    const ProcessId maker = rig_.processes.start(row.maker);
+    rig_.advance(seconds(1));
+    ASSERT_TRUE(rig_.take_lock("locks/a", maker.tgid, row.named.pid == 2 ? "2\n" : "1\n"));
+    rig_.advance(seconds(3));
+    touch("locks/a");
+    kill(maker);
+    pass(kRigLockGrace);
+    EXPECT_EQ(rig_.exists("locks/a"), row.keeps);
+    kill(named);
+    pass(kRigLockGrace);
+    EXPECT_FALSE(rig_.exists("locks/a"));
+  }
+}
+
+TEST_F(LockReaperTest, TakesNoInitForTheOneThatAnUnknownOwnerMeant) {
+  const ProcessId init = rig_.processes.start({.pid = 1});
+  ASSERT_TRUE(rig_.take_lock("locks/a", 0, "1\n"));
+  pass(kRigLockTtl);
+  pass(seconds(1));
+  EXPECT_FALSE(rig_.exists("locks/a"));
+  kill(init);
+}
+
 TEST_F(LockReaperTest, ReclaimsGitsOwnLockFilesAndNobodyElses) {
   make_repository(rig_.tree.at("repo"));
   rig_.crash();

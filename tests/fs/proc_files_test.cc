@@ -20,11 +20,13 @@ namespace {
 // A PID/stat line of a process with this name; fields 5 to 51 hold their own numbers.
 std::string stat_line(std::string_view comm, std::string_view state = "S",
                       std::string_view ppid = "41", std::string_view start = "123456",
-                      std::string_view exit_code = "9") {
+                      std::string_view exit_code = "9", std::string_view flags = "9") {
   std::string line = fmt::format("4242 ({}) {} {}", comm, state, ppid);
   for (int field = 5; field <= 51; ++field) {
     line += ' ';
-    line += field == 22 ? std::string(start) : std::to_string(field);
+    line += field == 22  ? std::string(start)
+            : field == 9 ? std::string(flags)
+                         : std::to_string(field);
   }
   return line + ' ' + std::string(exit_code) + '\n';
 }
@@ -56,6 +58,12 @@ TEST(ParseStat, ReadsFieldsWhateverTheCommandIsCalled) {
   }
 }
 
+TEST(ParseStat, TellsThreadsOfTheKernel) {
+  EXPECT_FALSE(parse_stat(stat_line("git"))->kernel_thread);
+  // kthreadd of Linux 6.12.
+  EXPECT_TRUE(parse_stat(stat_line("kthreadd", "S", "0", "1", "0", "2129984"))->kernel_thread);
+}
+
 TEST(ParseStat, RefusesWhatItDoesNotUnderstand) {
   const std::string good = stat_line("git");
   const std::string bad[] = {
@@ -70,6 +78,7 @@ TEST(ParseStat, RefusesWhatItDoesNotUnderstand) {
       stat_line("git", "S", "41", "-1"),
       stat_line("git", "S", "41", "99999999999999999999"),
       stat_line("git", "S", "41", "123456", ""),
+      stat_line("git", "S", "41", "123456", "9", "x"),
       "x" + good,
   };
   for (const auto& text : bad) EXPECT_FALSE(parse_stat(text).has_value()) << text;
@@ -79,13 +88,14 @@ TEST(ParseStatus, FindsProcessAndInnermostNumber) {
   const auto nested = parse_status("Name:\tgit\nTgid:\t77\nPid:\t78\nNSpid:\t78\t12\t3\nX:\t1\n");
   ASSERT_TRUE(nested.has_value());
   EXPECT_EQ(nested->tgid, 77);
-  EXPECT_EQ(nested->ns_pid, 3);
+  EXPECT_EQ(nested->ns_pids, (std::vector<std::int32_t>{78, 12, 3}));
+  EXPECT_EQ(nested->ns_pid(), 3);
   const auto plain = parse_status("Name:\tNSpid\\n\nTgid:\t77\nNSpid:\t77\n");
   ASSERT_TRUE(plain.has_value());
-  EXPECT_EQ(plain->ns_pid, 77);
+  EXPECT_EQ(plain->ns_pid(), 77);
   const auto without_namespaces = parse_status("Tgid:\t77\n");
   ASSERT_TRUE(without_namespaces.has_value());
-  EXPECT_EQ(without_namespaces->ns_pid, 77);
+  EXPECT_EQ(without_namespaces->ns_pid(), 77);
   EXPECT_FALSE(parse_status("Name:\tgit\nPid:\t78\n").has_value());
   EXPECT_FALSE(parse_status("Tgid:\tx\n").has_value());
   EXPECT_FALSE(parse_status("").has_value());
@@ -183,7 +193,7 @@ TEST(ProcFiles, ReadsThreadAsOneOfItsProcess) {
     const auto status = proc->status(::gettid());
     ASSERT_TRUE(status.has_value());
     EXPECT_EQ(status->tgid, ::getpid());
-    EXPECT_EQ(status->ns_pid, ::gettid());
+    EXPECT_EQ(status->ns_pid(), ::gettid());
   }).join();
 }
 

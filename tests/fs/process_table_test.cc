@@ -4,12 +4,15 @@
 #include "fs/process_table.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <optional>
 #include <thread>
 
 #include "fs/clock.h"
+#include "fs/proc_files.h"
 #include "tests/support/child.h"
 #include "tests/support/process_tables.h"
 
@@ -89,7 +92,10 @@ TEST_P(OwnerProcess, IsWatchedInPlaceOfCachedOnesWhenDescriptorsRunOut) {
   EXPECT_TRUE(table_->watch(id).has_value());
 }
 
-class LivingProcess : public OnEachTable {};
+class LivingProcess : public OnEachTable {
+ protected:
+  const std::uint64_t own_ns_ = ProcFiles::open()->pid_namespace(::getpid()).value();
+};
 INSTANTIATE_TEST_SUITE_P(, LivingProcess, testing::ValuesIn(kTableKinds), kind_name);
 
 TEST_P(LivingProcess, IsGivenWithItsStart) {
@@ -97,7 +103,7 @@ TEST_P(LivingProcess, IsGivenWithItsStart) {
   const auto before = clock.boot_now();
   const ChildProcess child;
   const auto after = clock.boot_now();
-  const auto living = table_->living(child.pid());
+  const auto living = table_->living(child.pid(), 0);
   ASSERT_TRUE(living.has_value());
   EXPECT_EQ(living->process.id, id_from_proc(child.pid()));
   // Counted in ticks of 10 ms, rounded down.
@@ -110,10 +116,50 @@ TEST_P(LivingProcess, IsNeitherZombieNorThreadNorNobody) {
   zombie.kill();
   const ChildProcess child(run_with_thread);
   const pid_t tid = child.hear();
-  EXPECT_FALSE(table_->living(zombie.pid()).has_value());
-  EXPECT_FALSE(table_->living(tid).has_value());
-  EXPECT_FALSE(table_->living(0).has_value());
-  EXPECT_FALSE(table_->living(-1).has_value());
+  EXPECT_FALSE(table_->living(zombie.pid(), 0).has_value());
+  EXPECT_FALSE(table_->living(tid, 0).has_value());
+  EXPECT_FALSE(table_->living(0, 0).has_value());
+  EXPECT_FALSE(table_->living(-1, 0).has_value());
+}
+
+TEST_P(LivingProcess, IsNoThreadOfTheKernel) {
+  const auto kthreadd = ProcFiles::open()->stat(2);
+  if (!kthreadd || !kthreadd->kernel_thread) GTEST_SKIP() << "shows no kernel threads";
+  EXPECT_FALSE(table_->living(2, 0).has_value());
+  EXPECT_FALSE(table_->living(2, own_ns_).has_value());
+}
+
+TEST_P(LivingProcess, IsTheFirstOfItsNamespaceOnlyWhereThatIsKnown) {
+  EXPECT_FALSE(table_->living(1, 0).has_value());
+  const auto init = table_->living(1, own_ns_);
+  ASSERT_TRUE(init.has_value());
+  EXPECT_EQ(init->process.id.tgid, 1);
+}
+
+TEST_P(LivingProcess, IsFoundByItsNumberInItsNamespaceAndThoseAround) {
+  // Its child is 1 in a namespace of its own, and that one's child, 2 there, in one of its own.
+  const ChildProcess child([](const ChildProcess::Talk& talk) {
+    if (::unshare(CLONE_NEWPID) != 0) return talk.tell(0), 1;
+    talk.tell(fork_again([&] {
+      if (::unshare(CLONE_NEWPID) != 0) return 1;
+      fork_again([] { return ::pause(); });
+      return ::pause();
+    }));
+    talk.wait_for_ever();
+  });
+  const pid_t outer = child.hear();
+  if (outer == 0) GTEST_SKIP() << "may not make a pid namespace";
+  const auto pid_ns = ProcFiles::open()->pid_namespace(outer);
+  ASSERT_TRUE(pid_ns.has_value());
+  std::optional<ProcessTable::Living> inner;
+  ASSERT_TRUE(becomes_true([&] { return (inner = table_->living(2, *pid_ns)).has_value(); }));
+  EXPECT_EQ(inner->process.ns_pid, 1);
+  const auto found = table_->living(1, *pid_ns);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->process.id.tgid, outer);
+  EXPECT_FALSE(table_->living(3, *pid_ns).has_value());
+  EXPECT_FALSE(table_->living(outer, *pid_ns).has_value());
+  EXPECT_FALSE(table_->living(1, *pid_ns + 1'000'000).has_value());
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ ProcessId FakeProcessTable::start(const Start& how) {
                   .parent = how.parent,
                   .cgroup = how.cgroup,
                   .pid_ns = how.pid_ns,
+                  .kernel_thread = how.kernel_thread,
                   .started = clock_.boot_now()};
   if (how.ns_pid == 0) process.seen.ns_pid = id.tgid;
   processes_.emplace(id, std::move(process));
@@ -235,10 +236,21 @@ OwnerState FakeProcessTable::cgroup_state(const std::string& cgroup) {
   return {.life = populated ? Life::alive : Life::ended, .ended_at = clock_.wall_now()};
 }
 
-std::optional<ProcessTable::Living> FakeProcessTable::living(pid_t pid) {
+const FakeProcessTable::Process* FakeProcessTable::find_in_namespace(pid_t pid,
+                                                                     std::uint64_t pid_ns) const {
+  for (const auto& [id, process] : processes_) {
+    if (process.pid_ns != pid_ns || process.seen.ns_pid != pid) continue;
+    if (!has_ended(process.state)) return &process;
+  }
+  return nullptr;
+}
+
+std::optional<ProcessTable::Living> FakeProcessTable::living(pid_t pid, std::uint64_t pid_ns) {
   const MutexLock lock(mu_);
-  const auto* process = find_living(pid);
-  if (process == nullptr) return std::nullopt;
+  if (pid_ns == 0 && pid == 1) return std::nullopt;
+  const bool ours = pid_ns == 0 || pid_ns == kOwnPidNs;
+  const auto* process = ours ? find_living(pid) : find_in_namespace(pid, pid_ns);
+  if (process == nullptr || process->kernel_thread) return std::nullopt;
   return Living{.process = process->seen, .started = process->started};
 }
 

@@ -36,6 +36,7 @@ class FakeProcessTable final : public ProcessTable {
     std::string cgroup = "/";
     std::int32_t ns_pid = 0;  // 0: the same as pid
     std::uint64_t pid_ns = kOwnPidNs;
+    bool kernel_thread = false;
   };
   // A process starts now. A pid that has ended may be used again.
   ProcessId start(const Start& how) EXCLUDES(mu_);
@@ -85,7 +86,8 @@ class FakeProcessTable final : public ProcessTable {
     return cgroup.starts_with('/') && !cgroup.starts_with("/..");
   }
   [[nodiscard]] OwnerState cgroup_state(const std::string& cgroup) override EXCLUDES(mu_);
-  [[nodiscard]] std::optional<Living> living(pid_t pid) override EXCLUDES(mu_);
+  [[nodiscard]] std::optional<Living> living(pid_t pid, std::uint64_t pid_ns) override
+      EXCLUDES(mu_);
   [[nodiscard]] int event_fd() const override { return event_.get(); }
   [[nodiscard]] std::vector<EndedOwner> drain_ended() override EXCLUDES(mu_);
   [[nodiscard]] Result<ProcessUse> in_use(const Devices& devices, ProcessLook look) override
@@ -97,6 +99,7 @@ class FakeProcessTable final : public ProcessTable {
     pid_t parent = 1;
     std::string cgroup;
     std::uint64_t pid_ns = 0;
+    bool kernel_thread = false;
     Duration started{};
     OwnerState state{.life = OwnerState::Life::alive, .ended_at = {}};
   };
@@ -109,6 +112,8 @@ class FakeProcessTable final : public ProcessTable {
   void apply_due() EXCLUDES(mu_);
   // The process that has this number now; null when it has ended or never was.
   [[nodiscard]] const Process* find_living(pid_t pid) const REQUIRES(mu_);
+  [[nodiscard]] const Process* find_in_namespace(pid_t pid, std::uint64_t pid_ns) const
+      REQUIRES(mu_);
   [[nodiscard]] OwnerState state_of(const ProcessId& process) const REQUIRES(mu_);
   void report(EndedOwner ended) REQUIRES(mu_);
 
