@@ -38,6 +38,19 @@ std::vector<UsageCell> without(std::vector<UsageCell> cells, const std::vector<U
   return cells;
 }
 
+// The unit that `path` would lie in: one that is there, or as the policy would have it by now.
+// Empty when there is none.
+std::string unit_around(const Volume& volume, std::string_view path) {
+  for (std::size_t end = path.find('/'); end < path.size(); end = path.find('/', end + 1)) {
+    const std::string_view upper = path.substr(0, end);
+    if (volume.rules.classifier().walk(upper).tree_class != kNoClass ||
+        volume.units.find_by_path(upper) != nullptr) {
+      return std::string(upper);
+    }
+  }
+  return {};
+}
+
 std::string suggestion(const std::string& path) {
   return "put it beside with --to " + path + "-restored";
 }
@@ -96,21 +109,27 @@ Trash::Refusal Trash::plan(const Entry& entry, const Wish& wish, Plan& plan) {
 Trash::Refusal Trash::place(const Entry& entry, const Wish& wish, Plan& plan) {
   plan.record = entry.record.unit;
   const bool elsewhere = !wish.to.empty() && wish.to != entry.record.unit.path;
-  if (elsewhere) {
-    const Classifier& classifier = volume_.rules.classifier();
-    const Match match = classifier.walk(wish.to);
-    if (match.tree_class == kNoClass) {
-      return NotRestored{Errno{EINVAL},
-                         wish.to +
-                             " is no place of a unit; a unit goes where a class of the policy "
-                             "matches: " +
-                             globs_of(*volume_.rules.policy())};
-    }
+  if (elsewhere) plan.record.path = wish.to;
+  const std::string& path = plan.record.path;
+  const Classifier& classifier = volume_.rules.classifier();
+  const Match match = classifier.walk(path);
+  const std::string around = unit_around(volume_, path);
+  // Of a class that no policy file names any more nothing will happen to it, there or anywhere.
+  const bool of_no_class =
+      !elsewhere && classifier.policy().find_class(plan.record.class_name) == nullptr;
+  if (!around.empty() || (match.tree_class == kNoClass && !of_no_class)) {
+    const std::string cure = elsewhere ? "" : "; name another place with --to";
+    return NotRestored{Errno{EINVAL}, path + " is no place of a unit" +
+                                          (around.empty() ? "" : ", but inside of " + around) +
+                                          cure +
+                                          "; a unit goes where a class of the policy matches: " +
+                                          globs_of(*volume_.rules.policy())};
+  }
+  if (match.tree_class != kNoClass) {
     const std::string class_name = classifier.policy().classes[match.tree_class].name;
     const auto job = std::string(classifier.job(match));
     if (!job.empty() || class_name != plan.record.class_name) plan.record.owner.job = job;
     plan.record.class_name = class_name;
-    plan.record.path = wish.to;
   }
   const Backing& backing = volume_.backing;
   plan.place = split_path(plan.record.path);
@@ -245,6 +264,7 @@ Status Trash::prepare(const Entry& entry, Plan& plan) {
   for (const UsageCell& cell : plan.git.moved) add_usage(moved.unit.usage, cell);
   if (!plan.git.path.empty()) moved.git_admin_path = plan.git.path;
   const bool same = moved.unit.path == entry.record.unit.path &&
+                    moved.unit.class_name == entry.record.unit.class_name &&
                     moved.git_admin_path == entry.record.git_admin_path;
   if (!same) {
     if (auto stored = volume_.index.store_trash(moved); !stored) return stored;

@@ -53,6 +53,12 @@ class Restore : public testing::Test {
     EXPECT_TRUE(rig_.exact());
     return restored.error().why;
   }
+  // Globs change with a mount.
+  void mount_with(const std::string& policy) {
+    rig_.unmount();
+    rig_.policy_text = policy;
+    rig_.mount();
+  }
   void limit(const std::string& scope, const ScopeLimits& limits) {
     EXPECT_TRUE(rig_.parts().quotas->set(scope, limits, 0).has_value());
   }
@@ -106,6 +112,54 @@ TEST_F(Restore, RefusesAPlaceWhereNoUnitLives) {
   EXPECT_THAT(refusal(record.id, {.to = "worktrees"}, EINVAL), HasSubstr("no place of a unit"));
   ASSERT_TRUE(rig_.make_dir("worktrees/b"));
   EXPECT_THAT(refusal(record.id, {.to = "worktrees/b/a"}, EINVAL), HasSubstr("no place of a unit"));
+}
+
+TEST_F(Restore, RefusesItsOwnPlaceWhereThePolicyHasAnotherUnitByNow) {
+  ASSERT_TRUE(rig_.make_dir("saved"));
+  ASSERT_TRUE(rig_.make_dir("saved/ci-7"));
+  ASSERT_TRUE(rig_.make_dir("saved/ci-7/a"));
+  const TrashRecord record = expire("saved/ci-7/a");
+  std::string policy = kSavedPolicy;
+  policy.replace(policy.find("saved/{job}/*"), 13, "saved/*");
+  mount_with(policy);
+  const std::string why = refusal(record.id, {}, EINVAL);
+  EXPECT_THAT(why, HasSubstr("saved/ci-7/a is no place of a unit, but inside of saved/ci-7; name "
+                             "another place with --to"));
+  EXPECT_THAT(why, HasSubstr("saved/*"));
+  EXPECT_TRUE(rig_.trash().restore(record.id, {.to = "saved/a"}).has_value());
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(Restore, RefusesAPlaceInsideOfAUnitOfNoClass) {
+  const TrashRecord record = expire();
+  ASSERT_TRUE(rig_.make_dir("worktrees/b"));
+  std::string policy = kSavedPolicy;
+  policy.replace(policy.find("\"worktree\""), 10, "\"tree\"");
+  policy.replace(policy.find("worktrees/*"), 11, "worktrees/*/*");
+  mount_with(policy);
+  EXPECT_THAT(refusal(record.id, {.to = "worktrees/b/a"}, EINVAL),
+              HasSubstr("inside of worktrees/b"));
+}
+
+TEST_F(Restore, TakesTheClassThatItsPlaceHasByNow) {
+  const TrashRecord record = expire();
+  std::string policy = kSavedPolicy;
+  policy.replace(policy.find("\"worktree\""), 10, "\"tree\"");
+  mount_with(policy);
+  ASSERT_TRUE(rig_.trash().restore(record.id, {}).has_value());
+  EXPECT_EQ(rig_.unit("worktrees/a")->record().class_name, "tree");
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(Restore, PutsAUnitOfNoClassBackWhereItWas) {
+  const TrashRecord record = expire();
+  std::string policy = kSavedPolicy;
+  policy.replace(policy.find("\"worktree\""), 10, "\"tree\"");
+  policy.replace(policy.find("worktrees/*"), 11, "trees/*");
+  mount_with(policy);
+  ASSERT_TRUE(rig_.trash().restore(record.id, {}).has_value());
+  EXPECT_NE(rig_.unit("worktrees/a"), nullptr);
+  EXPECT_TRUE(rig_.exact());
 }
 
 TEST_F(Restore, RefusesADirectoryThatIsGone) {
