@@ -88,6 +88,13 @@ void Accounting::got_name(InodeId inode) {
   nameless_.erase(raw(inode));
 }
 
+std::vector<InodeId> Accounting::nameless() const {
+  std::vector<InodeId> inodes;
+  const MutexLock lock(instant_mu_);
+  for (const std::uint64_t inode : nameless_) inodes.push_back(InodeId{inode});
+  return inodes;
+}
+
 void Accounting::release_nameless(const Payer& payer, InodeId inode, const Usage& present) {
   const MutexLock lock(instant_mu_);
   nameless_.erase(raw(inode));

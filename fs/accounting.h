@@ -138,6 +138,8 @@ class Accounting {
   void release_nameless(const Payer& payer, InodeId inode, const Usage& present)
       EXCLUDES(instant_mu_);
 
+  [[nodiscard]] std::vector<InodeId> nameless() const EXCLUDES(instant_mu_);
+
   // Whether somebody counts `unit`: then names that move in it have to be told of.
   [[nodiscard]] bool watches(const Unit& unit) const { return unit.counting() || recounts(unit); }
   // A check of `unit`, which is frozen: its instant is now. Returns what the cells hold, and which
@@ -182,7 +184,7 @@ class Accounting {
 
   // Held by who counts and charges without being inside, so that the instant of a check is before
   // or after, never between the two.
-  Mutex instant_mu_;
+  mutable Mutex instant_mu_;
   std::atomic<const Unit*> recounted_{nullptr};  // compared only, never followed
   Recount recount_;
   std::unordered_set<std::uint64_t> nameless_ GUARDED_BY(instant_mu_);

@@ -19,6 +19,14 @@ namespace {
 // For the requests inside the units concerned, and for others who freeze one of them.
 constexpr Duration kFreezePatience = std::chrono::seconds(2);
 
+// Open files go with their inode.
+void carry_opens(Inode& inode, Unit& from, Unit& to) REQUIRES(inode.size_mu) {
+  for (std::uint32_t i = 0; i < inode.extent.opens; ++i) {
+    to.opened();
+    (void)from.closed();
+  }
+}
+
 // Charges on their way; they go back unless kept.
 class Moves {
  public:
@@ -31,25 +39,53 @@ class Moves {
     moves_.push_back(std::move(*moved));
     return {};
   }
+  // Of an open file without a name. It may be closed meanwhile, as that asks no unit, frozen or
+  // not: then it has given back what it was charged, and nothing of it moves.
+  [[nodiscard]] Status move_nameless(const UnitRef& from, const UnitRef& to, InodeRef inode) {
+    Inode& object = *inode;
+    const MutexLock size_lock(object.size_mu);
+    Inode::Extent& extent = object.extent;
+    if (!extent.unlinked || extent.opens == 0) return {};
+    auto moved =
+        accounting_.begin_move({*from, extent.uid, extent.gid}, {*to, extent.uid, extent.gid},
+                               inode->id, {charge_for_size(extent.size), 1});
+    if (!moved) return std::unexpected(moved.error());
+    nameless_.push_back({std::move(*moved), from, to, std::move(inode)});
+    return {};
+  }
   void keep() {
     for (PendingMove& move : moves_) move.keep();
     moves_.clear();
+    for (Nameless& one : nameless_) keep_nameless(one);
+    nameless_.clear();
   }
   // Before a unit that was charged is removed: removing takes its whole charge from every scope.
-  void undo() { moves_.clear(); }
+  void undo() {
+    moves_.clear();
+    nameless_.clear();
+  }
 
  private:
+  struct Nameless {
+    PendingMove move;
+    UnitRef from;
+    UnitRef to;
+    InodeRef inode;
+  };
+  void keep_nameless(Nameless& one) {
+    Inode& object = *one.inode;
+    const MutexLock size_lock(object.size_mu);
+    if (!object.extent.unlinked || object.extent.opens == 0) return;
+    one.move.keep();
+    accounting_.born(*one.to, object.id);
+    carry_opens(object, *one.from, *one.to);
+    object.move_to(one.to, kDeadState, false);
+  }
+
   Accounting& accounting_;
   std::vector<PendingMove> moves_;
+  std::vector<Nameless> nameless_;
 };
-
-// Open files go with their inode.
-void carry_opens(Inode& inode, Unit& from, Unit& to) REQUIRES(inode.size_mu) {
-  for (std::uint32_t i = 0; i < inode.extent.opens; ++i) {
-    to.opened();
-    (void)from.closed();
-  }
-}
 
 }  // namespace
 
@@ -198,6 +234,14 @@ Status Filesystem::move_tree(const Caller& caller, RenamePlan& plan, Subtree& tr
   for (const Subtree::Item& item : tree.items()) {
     if (!done) break;
     done = moves.move(tree.sources()[item.from], tree.destinations()[item.to].unit, item);
+  }
+  // They are in no tree, and go where the top of their unit goes.
+  for (const InodeId id : volume_.accounting.nameless()) {
+    if (!done) break;
+    InodeRef inode = volume_.inodes.find(id);
+    const UnitRef from = inode ? inode->unit() : nullptr;
+    const UnitRef to = from != nullptr ? tree.unit_of_top(from) : nullptr;
+    if (to != nullptr && to != from) done = moves.move_nameless(from, to, std::move(inode));
   }
   if (done) done = rename_backing(caller, plan);
   if (!done) {

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+
 #include "fs/directory_reader.h"
 
 namespace ebbfs {
@@ -19,6 +21,13 @@ std::size_t Subtree::source(const UnitRef& unit) {
   }
   sources_.push_back(unit);
   return sources_.size() - 1;
+}
+
+UnitRef Subtree::unit_of_top(const UnitRef& unit) const {
+  if (std::ranges::find(sources_, unit) == sources_.end()) return nullptr;
+  const auto top = std::ranges::find_if(
+      items_, [&](const Item& item) { return item.was_top && sources_[item.from] == unit; });
+  return top == items_.end() ? nullptr : destinations_[top->to].unit;
 }
 
 Result<Subtree> Subtree::walk(Volume& volume, int dir, const char* name, const UnitRef& from,

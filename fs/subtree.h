@@ -43,6 +43,8 @@ class Subtree {
 
   [[nodiscard]] const std::vector<Item>& items() const { return items_; }
   [[nodiscard]] const std::vector<UnitRef>& sources() const { return sources_; }
+  // The unit that the top of `unit` will be in or be; null when that top is not in the tree.
+  [[nodiscard]] UnitRef unit_of_top(const UnitRef& unit) const;
   [[nodiscard]] std::vector<Destination>& destinations() { return destinations_; }
 
  private:

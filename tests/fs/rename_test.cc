@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Renames on the rig, beside others who freeze what they concern.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -139,6 +140,83 @@ TEST_F(RenamePinned, DoesNotPinWhatItIsMovedInto) {
   pin("worktrees/a");
   ASSERT_TRUE(rig_.rename("worktrees/a", "agents/j1/wt/a/inside"));
   EXPECT_TRUE(only_pinned(""));
+}
+
+// A file that is open and has no name is in no tree.
+class RenameNameless : public testing::Test {
+ protected:
+  RenameNameless() {
+    rig_.mount();
+    for (const char* dir :
+         {"plain", "worktrees", "worktrees/a", "agents", "agents/j1", "agents/j1/wt"}) {
+      EXPECT_TRUE(rig_.make_dir(dir)) << dir;
+    }
+    EXPECT_TRUE(rig_.write_file("worktrees/a/file", std::string(10'000, 'x')));
+    file_ = rig_.open("worktrees/a/file", O_RDWR);
+    EXPECT_TRUE(rig_.remove("worktrees/a/file"));
+  }
+  Usage held(const std::string& unit) { return rig_.unit(unit)->accounts().total().usage(); }
+  Usage held_by_class(const std::string& name) { return rig_.volume().ledger.class_usage(name); }
+
+  VolumeRig rig_{kJobs};
+  OpenFile* file_ = nullptr;
+};
+
+TEST_F(RenameNameless, IsChargedToTheUnitThatItsOwnBecomes) {
+  ASSERT_TRUE(rig_.rename("worktrees/a", "agents/j1/wt/a"));
+  EXPECT_EQ(held("agents/j1/wt/a"), (Usage{{12288}, 2}));
+  EXPECT_EQ(held_by_class("worktree"), Usage{});
+  EXPECT_TRUE(rig_.append(file_, std::string(10'000, 'x')));
+  EXPECT_EQ(held("agents/j1/wt/a"), (Usage{{20480}, 2}));
+  rig_.close(file_);
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(RenameNameless, KeepsTheUnitThatItsOwnBecomes) {
+  ASSERT_TRUE(rig_.rename("worktrees/a", "agents/j1/wt/a"));
+  rig_.advance(kRigUnitTtl * 2);
+  rig_.reaper().run_once();
+  EXPECT_TRUE(rig_.exists("agents/j1/wt/a"));
+  rig_.close(file_);
+  rig_.advance(kRigUnitTtl * 2);
+  rig_.reaper().run_once();
+  EXPECT_FALSE(rig_.exists("agents/j1/wt/a"));
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(RenameNameless, IsChargedToNoClassOutsideOfAll) {
+  const Usage before = rig_.volume().ledger.volume().usage();
+  ASSERT_TRUE(rig_.rename("worktrees/a", "plain/a"));
+  EXPECT_EQ(held_by_class("worktree"), Usage{});
+  EXPECT_EQ(rig_.volume().ledger.volume().usage(), before);
+  rig_.close(file_);
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(RenameNameless, StaysWithAUnitThatOnlyGetsAnotherName) {
+  ASSERT_TRUE(rig_.rename("worktrees/a", "worktrees/b"));
+  EXPECT_EQ(held("worktrees/b"), (Usage{{12288}, 2}));
+  rig_.close(file_);
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(RenameNameless, StaysInTheUnitThatADirectoryLeaves) {
+  ASSERT_TRUE(rig_.make_dir("worktrees/a/d"));
+  ASSERT_TRUE(rig_.rename("worktrees/a/d", "agents/j1/wt/d"));
+  EXPECT_EQ(held("worktrees/a"), (Usage{{12288}, 2}));
+  EXPECT_EQ(held("agents/j1/wt/d"), (Usage{{0}, 1}));
+  rig_.close(file_);
+  EXPECT_TRUE(rig_.exact());
+}
+
+TEST_F(RenameNameless, ThatDoesNotFitMovesNothing) {
+  ASSERT_TRUE(rig_.volume().quotas.set("class:agent", {.bytes = 8192}, 0));
+  EXPECT_EQ(rig_.rename("worktrees/a", "agents/j1/wt/a").error(), Errno{EDQUOT});
+  EXPECT_TRUE(rig_.exists("worktrees/a"));
+  EXPECT_EQ(held("worktrees/a"), (Usage{{12288}, 2}));
+  EXPECT_EQ(held_by_class("agent"), Usage{});
+  rig_.close(file_);
+  EXPECT_TRUE(rig_.exact());
 }
 
 }  // namespace
