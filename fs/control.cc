@@ -266,7 +266,7 @@ ControlReply Control::pin(const Caller& caller, const ControlRequest& request, b
   event.owner = owner_text(record.owner);
   event.detail = "by uid=" + std::to_string(caller.uid);
   export_pins(volume_);
-  spdlog::info("event={} path={} by_uid={}", view.action, record.path, caller.uid);
+  spdlog::info("event={} path={:?} by_uid={}", view.action, record.path, caller.uid);
   (void)volume_.index.append_event(std::move(event));
   if (!pinned) agenda_due(record);
   return done(to_json(view));

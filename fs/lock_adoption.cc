@@ -80,7 +80,8 @@ class Below {
     while (!unit.freeze(Unit::kPatience)) {
       if (unit.gone()) return;
       if (++tries < kFreezesMax) continue;
-      spdlog::warn("event=locks_not_recorded unit={} names={} why=busy", unit.path(), locks.size());
+      spdlog::warn("event=locks_not_recorded unit={:?} names={} why=busy", unit.path(),
+                   locks.size());
       return;
     }
     for (const std::string& name : locks) {

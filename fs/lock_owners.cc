@@ -112,7 +112,7 @@ bool LockReaper::give_to(const LockRef& lock, const LockRecord& changed, WallTim
   event.owner = owner_text(changed.owner);
   event.age = std::max(Duration::zero(), event.time - changed.made);
   event.detail = to_string(changed.certainty);
-  spdlog::debug("event=handed_over path={:?} owner=\"{}\" certainty={} why=\"{}\"", event.path,
+  spdlog::debug("event=handed_over path={:?} owner={:?} certainty={} why={:?}", event.path,
                 event.owner, event.detail, why);
   journal(std::move(event));
   return true;

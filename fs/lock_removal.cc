@@ -207,7 +207,7 @@ Status LockReaper::remove_object(const LockRef& lock, const UnitRef& unit, Judge
 }
 
 void LockReaper::log_removal(const EventRecord& event) {
-  spdlog::info("event={} lock={:?} class={} rule=\"{}\" owner=\"{}\" age={} bytes={}",
+  spdlog::info("event={} lock={:?} class={} rule=\"{}\" owner={:?} age={} bytes={}",
                to_string(event.kind), event.path, event.class_name, event.rule, event.owner,
                format_duration(event.age), event.usage.bytes.n);
 }

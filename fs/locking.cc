@@ -160,7 +160,7 @@ void Filesystem::retake_lock(const Caller& caller, NodeId node) {
   changed.certainty = OwnerCertainty::certain;
   changed.made = volume_.clock.wall_now();
   if (const auto updated = volume_.locks.update(lock, changed, by_cgroup, kNever); !updated) {
-    spdlog::warn("event=lock_not_updated path={} errno={}", changed.path, code(updated.error()));
+    spdlog::warn("event=lock_not_updated path={:?} errno={}", changed.path, code(updated.error()));
   }
 }
 

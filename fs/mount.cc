@@ -218,7 +218,7 @@ void Mount::unmount() {
     spdlog::warn("event=unmount_busy mount={} errno={} action=lazy holders={}{}", mountpoint_, why,
                  holders.size(), holders.size() == kHoldersShown ? " or more" : "");
     for (const std::string& holder : holders) {
-      spdlog::warn("event=unmount_busy mount={} held_by=\"{}\"", mountpoint_, holder);
+      spdlog::warn("event=unmount_busy mount={} held_by={:?}", mountpoint_, holder);
     }
     (void)::umount2(mountpoint_.c_str(), MNT_DETACH);
   }

@@ -158,7 +158,7 @@ Result<TrashRecord> UnitReaper::take(const UnitRef& unit, Judged& judged, const 
   trashed.name = judged.place.name;
   trashed.holder = unit;
   const EventRecord& event = trashed.event;
-  spdlog::info("event={} unit={:?} class={} rule=\"{}\" owner=\"{}\" age={} bytes={} inodes={}",
+  spdlog::info("event={} unit={:?} class={} rule=\"{}\" owner={:?} age={} bytes={} inodes={}",
                to_string(event.kind), event.path, event.class_name, event.rule, event.owner,
                format_duration(event.age), event.usage.bytes.n, event.usage.inodes);
   return trash_.take(std::move(trashed));
