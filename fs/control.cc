@@ -188,6 +188,17 @@ LockView Control::view(const Lock& lock, WallTime now) const {
   return view;
 }
 
+LockView Control::judged_view(const LockRef& lock, WallTime now) {
+  LockView view = this->view(*lock, now);
+  if (!view.reclaim_at || *view.reclaim_at > now) return view;
+  const Verdict verdict = reaper_.verdict(lock).verdict;
+  if (verdict.action != Verdict::Action::keep) return view;
+  const bool waits = verdict.reason == Reason::heartbeat || verdict.reason == Reason::in_grace ||
+                     verdict.reason == Reason::adopt_grace;
+  view.reclaim_at = waits ? or_null(verdict.look_again) : std::nullopt;
+  return view;
+}
+
 ControlReply Control::show(const Caller& caller, const ControlRequest& request) {
   const WallTime now = volume_.clock.wall_now();
   const auto policy = volume_.rules.policy();
@@ -197,7 +208,7 @@ ControlReply Control::show(const Caller& caller, const ControlRequest& request) 
   view.verdict = "stays: it is in no unit, and what is outside of units never expires";
   if (const LockRef lock = lock_at(request.path)) {
     const Report report = reaper_.verdict(lock);
-    view.lock = this->view(*lock, now);
+    view.lock = judged_view(lock, now);
     if (!may_change(caller, view.lock->owner.uid)) {
       return refused(shown(request.path) + " belongs to somebody else");
     }

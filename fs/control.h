@@ -120,6 +120,8 @@ class Control {
   [[nodiscard]] LockRef lock_at(std::string_view path) const;
   [[nodiscard]] UnitView view(const Unit& unit, WallTime now) const;
   [[nodiscard]] LockView view(const Lock& lock, WallTime now) const;
+  // The same; looks at one whose time seems to be over but that stays, by its touches or held.
+  [[nodiscard]] LockView judged_view(const LockRef& lock, WallTime now);
 
   Volume& volume_;
   Filesystem& filesystem_;

@@ -263,7 +263,7 @@ ControlReply Control::locks(const Caller& caller, const ControlRequest& request)
   LocksView head;
   head.total = static_cast<std::int64_t>(all.size());
   return reply_with(to_json(head), "locks", std::move(all), request.limit,
-                    [&](const LockRef& lock) { return to_json(view(*lock, now)); });
+                    [&](const LockRef& lock) { return to_json(judged_view(lock, now)); });
 }
 
 ControlReply Control::events(const Caller& caller, const ControlRequest& request) {

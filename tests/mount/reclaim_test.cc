@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "fs/control_json.h"
 #include "tests/support/child.h"
 #include "tests/support/each_filesystem.h"
 #include "tests/support/process_tables.h"
@@ -71,6 +72,34 @@ class Reclaim : public OnVolume {
     return fd.valid() ? 0 : errno;
   }
 };
+
+class ReclaimOfTouched : public Reclaim {
+ protected:
+  void SetUp() override {
+    std::string policy = policy_with("process");
+    policy.replace(policy.find("1h"), 2, "2s");
+    mount({.policy = policy});
+  }
+};
+
+TEST_F(ReclaimOfTouched, IsAheadOfNowWhileItIsTouched) {
+  volume_->unmount();
+  ASSERT_EQ(::mkdir(at("locks").c_str(), 0755), 0);
+  put(at("locks/l"), "");  // nobody knows by whom
+  volume_->mount();
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_EQ(::utimensat(AT_FDCWD, at("locks/l").c_str(), nullptr, 0), 0);
+    std::this_thread::sleep_for(500ms);
+  }
+  const auto now = std::chrono::system_clock::now();
+  const nlohmann::json reclaim = lock("locks/l")["reclaim_at"];
+  ASSERT_TRUE(reclaim.is_string()) << reclaim;
+  EXPECT_GT(parse_time(reclaim.get<std::string>()), now);
+  const nlohmann::json expires = volume_->json("show " + at("locks/l"))["expires_at"];
+  ASSERT_TRUE(expires.is_string()) << expires;
+  EXPECT_GT(parse_time(expires.get<std::string>()), now);
+  EXPECT_TRUE(goes("locks/l"));
+}
 
 struct Way {
   const char* name;
