@@ -24,7 +24,7 @@ static void fields(Visitor& v, View& view) {
   v.field("percent", view.percent);
   v.field("grace_seconds", view.grace);
   v.field("origin", view.origin);
-  v.text("rule", view.rule);
+  v.place("rule", view.rule);
   v.field("refusals", view.refusals);
 }
 

@@ -187,6 +187,13 @@ TEST_F(QuotaTest, ShowsWhereItComesFrom) {
   EXPECT_EQ(show(user)["rule"], "user:*");
 }
 
+TEST_F(QuotaTest, ShowsWhereItComesFromForANameThatIsNotUtf8) {
+  ASSERT_EQ(run("mkdir units/a$'\\xff'").exit_code, 0);
+  set("unit:units/a$'\\xff' --bytes 1M");
+  const Ran table = quota("list");
+  EXPECT_EQ(table.out.find("\xef\xbf\xbd"), std::string::npos) << table.out;
+}
+
 TEST_F(QuotaTest, ListsWhatIsLimitedOrSetUnlessAllIsWanted) {
   ASSERT_EQ(run("mkdir units/a units/b units/c && head -c 8192 /dev/zero >units/b/f").exit_code, 0);
   const std::string user = "user:" + std::to_string(kAlice);
