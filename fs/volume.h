@@ -5,7 +5,8 @@
 // and decides nothing.
 //
 // Lock order, outer to inner. Levels may be skipped, never climbed.
-//   a frozen Unit (root unit first, then by rising UnitId)
+//   a frozen Unit (root unit first, then by rising UnitId; out of order only where it is tried for
+//                  Unit::kPatience and given up: fs/unit_removal.cc)
 //     Inode::size_mu
 //       Lock::mu
 //         Unit::mu_
