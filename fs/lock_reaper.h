@@ -178,8 +178,7 @@ class LockReaper {
   void remove_together(UnitId id, std::span<const LockRef> locks, std::vector<LockRef>& removed,
                        std::vector<LockRef>& alone) REQUIRES(judging_mu_);
   [[nodiscard]] std::vector<Going> judge_together(const Unit& unit, std::span<const LockRef> locks,
-                                                  OpenInodes& opens,
-                                                  std::vector<LockRef>& alone)
+                                                  OpenInodes& opens, std::vector<LockRef>& alone)
       REQUIRES(judging_mu_);
 
   // Removing (lock_removal.cc).
