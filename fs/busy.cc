@@ -88,7 +88,18 @@ void BusyProbe::look_for_git(const UnitRef& unit, const std::string& path, int d
         {Reason::use_unknown, "its git administrative entry: " + why(admin.error())});
     return;
   }
-  found.busy.git_locked = Answer::no;
+  const auto locked = find_locked_worktree(volume_.backing, dir, name);
+  if (!locked) {
+    found.blockers.push_back(
+        {Reason::use_unknown,
+         "the git worktrees that it is the repository of: " + why(locked.error())});
+    return;
+  }
+  found.busy.git_locked = *locked ? Answer::yes : Answer::no;
+  if (*locked) {
+    found.blockers.push_back(
+        {Reason::git_locked, "its worktree " + **locked + " is locked by git worktree lock"});
+  }
   if (!*admin) return;
   if ((*admin)->locked) {
     found.busy.git_locked = Answer::yes;

@@ -6,6 +6,7 @@
 #include <array>
 #include <vector>
 
+#include "fs/directory_reader.h"
 #include "fs/tree.h"
 
 namespace ebbfs {
@@ -56,6 +57,12 @@ std::vector<std::string> candidates(std::string_view gitdir, std::string_view wo
   return found;
 }
 
+Result<bool> has_file(const Backing& backing, int dir, const char* name) {
+  const auto there = backing.stat(dir, name);
+  if (!there && !leads_nowhere(there.error())) return std::unexpected(there.error());
+  return there.has_value();
+}
+
 Result<std::optional<GitAdmin>> open_entry(const Backing& backing, const std::string& path,
                                            std::string_view worktree) {
   SplitPath split = split_path(path);
@@ -86,14 +93,23 @@ Result<std::optional<GitAdmin>> open_entry(const Backing& backing, const std::st
   admin.parent_inode = inode_id_of(backing, *above);
   admin.handle = *handle;
   admin.inode = InodeId{attributes->stx_ino};
-  const auto mark = backing.stat(entry->get(), "locked");
-  if (!mark && !leads_nowhere(mark.error())) return std::unexpected(mark.error());
-  admin.locked = mark.has_value();
+  const auto locked = has_file(backing, entry->get(), "locked");
+  if (!locked) return std::unexpected(locked.error());
+  admin.locked = *locked;
   if (const auto why = read_line_file(backing, entry->get(), "locked"); why && *why) {
     admin.locked_why = (*why)->substr(0, (*why)->find('\n'));
   }
   admin.parent = std::move(*parent);
   return admin;
+}
+
+// Anything may be called worktrees, but git's entries name their repository.
+Result<bool> is_locked_entry(const Backing& backing, int entries, const std::string& id) {
+  const auto entry = open_beneath(entries, id, O_PATH | O_DIRECTORY);
+  if (!entry && leads_nowhere(entry.error())) return false;
+  if (!entry) return std::unexpected(entry.error());
+  const auto is_entry = has_file(backing, entry->get(), "commondir");
+  return is_entry && *is_entry ? has_file(backing, entry->get(), "locked") : is_entry;
 }
 
 }  // namespace
@@ -149,6 +165,25 @@ Result<std::optional<GitAdmin>> find_git_admin(const Backing& backing, int dir, 
   for (const std::string& candidate : candidates(gitdir, path)) {
     auto found = open_entry(backing, candidate, path);
     if (!found || *found) return found;
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<std::string>> find_locked_worktree(const Backing& backing, int dir,
+                                                        const char* name) {
+  for (const char* const entries : {"/.git/worktrees", "/worktrees"}) {
+    const auto fd = open_beneath(dir, std::string(name) + entries, O_RDONLY | O_DIRECTORY);
+    if (!fd) {
+      if (leads_nowhere(fd.error())) continue;
+      return std::unexpected(fd.error());
+    }
+    const auto ids = names_in(fd->get());
+    if (!ids) return std::unexpected(ids.error());
+    for (const std::string& id : *ids) {
+      const auto locked = is_locked_entry(backing, fd->get(), id);
+      if (!locked) return std::unexpected(locked.error());
+      if (*locked) return id;
+    }
   }
   return std::nullopt;
 }

@@ -40,6 +40,12 @@ inline constexpr std::size_t kAdminInodesMax = 4096;
                                                              const char* name,
                                                              std::string_view path);
 
+// Of the repository, bare or not, whose top is `name` in the directory `dir`: the id of a worktree
+// that is under `git worktree lock`, wherever it is. Nothing when none is. An error means that it
+// could not be found out.
+[[nodiscard]] Result<std::optional<std::string>> find_locked_worktree(const Backing& backing,
+                                                                      int dir, const char* name);
+
 // Whether `entry`, an open directory at `entry_path`, is the entry of the worktree at `path`.
 [[nodiscard]] Result<bool> belongs_to_worktree(const Backing& backing, int entry,
                                                std::string_view entry_path, std::string_view path);

@@ -56,6 +56,19 @@ TEST_F(GitUnits, StayWhileGitHasThemLocked) {
   EXPECT_TRUE(rig_.exact());
 }
 
+TEST_F(GitUnits, ThatAreARepositoryStayWhileGitHasAWorktreeOfItLocked) {
+  std::string& policy = rig_.policy_text;
+  policy.replace(policy.find("[\"worktrees/*\"]"), 15, "[\"repo\"]");
+  git(repo(), "worktree lock " + rig_.tree.at("worktrees/b").string());
+  rig_.mount();
+  pass(kRigUnitTtl);
+  EXPECT_TRUE(rig_.exists("repo"));
+  EXPECT_EQ(rig_.reaper().verdict(rig_.unit("repo")).verdict.reason, Reason::git_locked);
+  ASSERT_TRUE(rig_.remove("repo/.git/worktrees/b/locked"));
+  pass(kRigUnitTtl);
+  EXPECT_FALSE(rig_.exists("repo"));
+}
+
 TEST_F(GitUnits, StayWhileGitWorksInTheirEntry) {
   rig_.mount();
   OpenFile* const file = rig_.open("repo/.git/worktrees/a/HEAD");
