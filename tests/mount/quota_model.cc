@@ -111,20 +111,22 @@ void QuotaModel::rename_unit(const std::string& from, const std::string& to) {
   }
 }
 
+void QuotaModel::carry_nameless(const std::string& from, const std::string& to) {
+  for (auto& [number, inode] : inodes) {
+    const std::string& unit = inode.place.unit;
+    if (inode.links > 0 || (unit != from && !unit.starts_with(from + "/"))) continue;
+    inode.place = place_of(to + unit.substr(from.size()));
+    inode.place.top = false;
+  }
+}
+
 void QuotaModel::place_names() {
   for (const auto& [path, number] : names) inodes.at(number).place = place_of(path);
 }
 
 void QuotaModel::move(const std::string& from, const std::string& to) {
   if (names.contains(to)) unlink(to);
-  const UnitPlace source = place_of(from);
-  if (source.top) {
-    if (keeps_unit(source, place_of(to))) {
-      rename_unit(source.unit, to);
-    } else {
-      dissolve(source.unit);
-    }
-  }
+  carry_nameless(from, to);
   std::map<std::string, int> moved;
   for (const std::string& name : below(from)) {
     moved.emplace(to + name.substr(from.size()), names.at(name));

@@ -61,6 +61,8 @@ class QuotaModel {
   // The unit is no more; files of it that are open still count for its class and job.
   void dissolve(const std::string& unit);
   void rename_unit(const std::string& from, const std::string& to);
+  // Open files without a name go where the top of their unit goes.
+  void carry_nameless(const std::string& from, const std::string& to);
   void place_names();
 };
 
