@@ -319,8 +319,9 @@ std::optional<pid_t> find_in_pid_namespace(const ProcFiles& proc, pid_t ns_pid,
     if (!below->second) continue;
     const auto status = proc.status(**pid);
     if (!status || status->ns_pids.size() <= *below->second) continue;
-    if (status->ns_pids.rbegin()[static_cast<std::ptrdiff_t>(*below->second)] == ns_pid)
-      return **pid;
+    if (status->ns_pids.rbegin()[static_cast<std::ptrdiff_t>(*below->second)] == ns_pid) {
+      return *pid;
+    }
   }
 }
 

@@ -51,7 +51,7 @@ Color color_of(UnitState state) {
 }
 
 std::string state_of(const LockView& lock, WallTime now) {
-  const std::string state(to_string(lock.state));
+  std::string state(to_string(lock.state));
   if (!lock.reclaim_at) return state;
   return state + (*lock.reclaim_at < now ? ", due " : ", ") + relative(*lock.reclaim_at, now);
 }
