@@ -46,8 +46,13 @@ class LostIndex : public OnVolume {
     volume_->mount();
     volume_->unmount();
   }
+  // `how` may use `flip FILE OFFSET`, which inverts that byte.
   void damage(const std::string& how) {
-    const Ran ran = shell(how, volume_->at(".ebbfs/index"));
+    const std::string flip =
+        "flip() { local byte=$(od -An -tu1 -j$2 -N1 $1); printf \"\\\\x$(printf %02x $((255 - "
+        "byte)))\" "
+        "| dd of=$1 bs=1 seek=$2 conv=notrunc status=none; }; ";
+    const Ran ran = shell(flip + how, volume_->at(".ebbfs/index"));
     ASSERT_EQ(ran.exit_code, 0) << ran.out;
   }
   [[nodiscard]] bool exact_again() const {
@@ -101,13 +106,10 @@ constexpr Damage kDamages[] = {
     {.name = "CurrentGarbage", .how = "echo nonsense >CURRENT"},
     {.name = "ManifestMissing", .how = "rm MANIFEST-*"},
     {.name = "ManifestCut", .how = "truncate -s 60 MANIFEST-*"},
-    {.name = "ManifestBitFlipped",
-     .how = "printf '\\xff' | dd of=$(echo MANIFEST-*) bs=1 seek=90 conv=notrunc status=none"},
+    {.name = "ManifestBitFlipped", .how = "flip MANIFEST-* 90"},
     {.name = "TableMissing", .how = "rm $(ls *.sst | head -1)"},
     {.name = "TablesCut", .how = "truncate -s 200 *.sst"},
-    {.name = "TableBitFlipped",
-     .how = "for f in *.sst; do printf '\\xa5' | dd of=$f bs=1 seek=20 conv=notrunc status=none; "
-            "done"},
+    {.name = "TableBitFlipped", .how = "for f in *.sst; do flip $f 20; done"},
 };
 
 class LostIndexOf : public LostIndex, public testing::WithParamInterface<Damage> {};
@@ -138,9 +140,10 @@ TEST_P(LostIndexOf, IsRebuiltFromTheTreeAndSaidLoudly) {
 
 TEST_F(LostIndex, WithADamagedLogGoesBackToAnEarlierStateAndCountsAnew) {
   volume_->kill_daemon();
+  // In what a record holds: with a wrong length it would be one that was not written to its end.
   damage(
-      "log=$(ls -S *.log | head -1); size=$(stat -c %s $log); "
-      "printf '\\xa5' | dd of=$log bs=1 seek=$((size / 2)) conv=notrunc status=none");
+      "log=$(ls -S *.log | head -1); "
+      "flip $log $(grep -obUa worktrees/kept $log | head -1 | cut -d: -f1)");
   volume_->mount();
   EXPECT_TRUE(told("index rolled back")) << volume_->events().dump(1);
   expect_found_again();
