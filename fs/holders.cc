@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "fs/directory_reader.h"
+#include "fs/proc_files.h"
 #include "fs/unique_fd.h"
 
 namespace ebbfs {
@@ -39,10 +40,10 @@ bool lies_on(const std::string& path, dev_t device) {
 }
 
 bool maps(const std::string& process, dev_t device) {
-  const std::string wanted = fmt::format(" {:02x}:{:02x} ", major(device), minor(device));
   std::ifstream mappings(process + "/maps");
   for (std::string line; std::getline(mappings, line);) {
-    if (line.find(wanted) != std::string::npos) return true;
+    const auto mapped = parse_mapping(line);
+    if (mapped && mapped->device == device) return true;
   }
   return false;
 }

@@ -156,15 +156,13 @@ Mount::Mount(fuse_session* session, KernelChannel& channel, std::string mountpoi
 std::expected<std::unique_ptr<Mount>, MountError> Mount::open(const MountOptions& options,
                                                               OpsContext& context,
                                                               KernelChannel& channel) {
+  const auto cannot = [&options](int why, const char* hint) {
+    return std::unexpected(
+        MountError{"cannot mount " + options.mountpoint + ": " + std::strerror(why) + hint});
+  };
   struct stat place{};
-  if (::stat(options.mountpoint.c_str(), &place) != 0) {
-    return std::unexpected(
-        MountError{"cannot mount " + options.mountpoint + ": " + std::strerror(errno)});
-  }
-  if (!S_ISDIR(place.st_mode)) {
-    return std::unexpected(
-        MountError{"cannot mount " + options.mountpoint + ": " + std::strerror(ENOTDIR)});
-  }
+  if (::stat(options.mountpoint.c_str(), &place) != 0) return cannot(errno, "");
+  if (!S_ISDIR(place.st_mode)) return cannot(ENOTDIR, "");
   fuse_set_log_func(log_from_libfuse);
   std::string program = "ebbfs";
   std::string flag = "-o";
@@ -180,9 +178,7 @@ std::expected<std::unique_ptr<Mount>, MountError> Mount::open(const MountOptions
   if (fuse_session_mount(session, options.mountpoint.c_str()) != 0) {
     const int why = errno;
     fuse_session_destroy(session);
-    return std::unexpected(MountError{"cannot mount " + options.mountpoint + ": " +
-                                      std::strerror(why) +
-                                      " (needs root, /dev/fuse and CAP_SYS_ADMIN)"});
+    return cannot(why, " (needs root, /dev/fuse and CAP_SYS_ADMIN)");
   }
   channel.attach(session);
   const auto device = device_at(options.mountpoint);
